@@ -49,8 +49,8 @@ class Settings:
     """
 
     cell: str = "main"
-    broker_url: str = "redis://127.0.0.1:6379/0"
-    state_url: str = "redis://127.0.0.1:6379/1"
+    broker_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
+    state_url: str = field(default="redis://127.0.0.1:6379/1", repr=False)
     graph_url: str = "bolt://127.0.0.1:7687"
     graph_user: str = "neo4j"
     graph_password: str = field(default="", repr=False)

@@ -18,8 +18,8 @@ UNITS = {
 }
 WEEK = UNITS["w"]
 FIRST_MONDAY = 4 * UNITS["d"]  # the epoch was a Thursday
-EARLIEST = -62_135_596_800 * SECOND // 8  # comfortably inside int64 nanoseconds
-LATEST = 2**63 - 1
+LATEST = 2**63 - 1 - 2 * WEEK  # so that no floor or ceiling of a time leaves int64
+EARLIEST = -LATEST
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INTERVAL = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _FRACTION = re.compile(r"\.(\d+)")
@@ -61,7 +61,7 @@ def parse_time(text: str) -> int:
     """Return nanoseconds UTC of an RFC 3339 time, or of a bare date (its midnight UTC).
 
     Raises:
-        InvalidRequest: The text is no such time, names no offset, or is outside 1723 to 2262.
+        InvalidRequest: The text is no such time, names no offset, or is outside 1678 to 2261.
     """
     problem = InvalidRequest(
         f"{text!r} is not a time.",
