@@ -1,0 +1,182 @@
+"""Port of the ledger: the only truth about what is done of an execution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from qmtl.models.execution import (
+    ErrorRecord,
+    Execution,
+    ExecutionState,
+    HistoryPoint,
+    Line,
+    NodeRecord,
+    Plan,
+)
+
+
+class ClaimStatus(StrEnum):
+    """What a claim of a shard leads to."""
+
+    RUN = "RUN"  # the shard is the caller's until its lease ends
+    BUSY = "BUSY"  # another lease is alive
+    DONE = "DONE"  # everything of it is committed
+    GONE = "GONE"  # the execution is not running, or runs another stage
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim; ``committed`` are the shard's nodes that need not run again."""
+
+    status: ClaimStatus
+    token: int = 0
+    committed: frozenset[str] = frozenset()
+
+
+class CommitStatus(StrEnum):
+    """What became of a commit."""
+
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"  # an older token, or the execution is no longer running: nothing written
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCommit:
+    """A node that ended, with its encoded value where its state has one."""
+
+    record: NodeRecord
+    value: bytes | None = None
+
+
+class AdvanceStatus(StrEnum):
+    """What an advance led to."""
+
+    MOVED = "MOVED"  # the caller, and nobody else, dispatches the stage it asked for
+    ENDED = "ENDED"  # that was the last stage; the execution has its final state
+    WAIT = "WAIT"  # shards of the stage before are not done
+    STALE = "STALE"  # somebody else moved it, or it is not running
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Work that nobody does although its time has come.
+
+    ``stage`` is -1 for an execution that was never planned. ``shards`` are those of ``stage`` that
+    are not done and have no living lease; where none is left, the next stage is due.
+    """
+
+    tenant: str
+    execution_id: str
+    stage: int
+    shards: tuple[int, ...]
+
+
+class Ledger(Protocol):
+    """Executions, their plans, node records and values, and the outbox of what was committed.
+
+    The server's clock is the only clock. Each method is one atomic step, safe to repeat, and may
+    raise ``Unavailable``. A token is a number that grows with every claim of an execution; whoever
+    holds an older one than the shard's latest can change nothing.
+    """
+
+    def ping(self) -> None:
+        """Return once the server answered."""
+
+    def create(self, execution: Execution, inputs: Mapping[str, bytes]) -> tuple[Execution, bool]:
+        """Keep a new execution with its inline inputs (variable -> encoded points).
+
+        It is due at once for the reaper after the dispatch deadline.
+
+        Returns:
+            The execution that has this id, and whether it is the new one.
+        """
+
+    def get(self, tenant: str, execution_id: str) -> Execution:
+        """Return an execution as it stands.
+
+        Raises:
+            UnknownExecution: There is none, or it is another tenant's.
+        """
+
+    def page(
+        self,
+        tenant: str,
+        *,
+        strategy: str | None,
+        before: str,
+        limit: int,
+    ) -> tuple[list[Execution], str]:
+        """Return executions, newest first, and the cursor of the next page ("" at the end)."""
+
+    def inputs(self, execution_id: str) -> dict[str, bytes]:
+        """Return the inline inputs; empty where there are none."""
+
+    def start(self, execution_id: str, plan: Plan) -> bool:
+        """Store the plan, make the execution RUNNING at stage 0 and its nodes PENDING.
+
+        A plan without stages ends the execution as SUCCEEDED. Returns False, and changes nothing,
+        where the execution is not PENDING any more.
+        """
+
+    def fail(self, execution_id: str, error: ErrorRecord) -> bool:
+        """End an execution that has not ended as FAILED with this error; its open nodes become
+        CANCELLED. Returns whether it did."""
+
+    def plan(self, execution_id: str) -> Plan | None:
+        """Return the plan, or None before ``start``."""
+
+    def claim(self, execution_id: str, stage: int, shard: int, *, lease_s: float) -> Claim:
+        """Take a shard for ``lease_s`` seconds (``ClaimStatus``); its open nodes show RUNNING."""
+
+    def renew(
+        self, execution_id: str, stage: int, shard: int, token: int, *, lease_s: float
+    ) -> bool:
+        """Lengthen a lease. False means: stop, the shard is somebody else's or the execution is
+        no longer running."""
+
+    def commit(
+        self,
+        execution_id: str,
+        stage: int,
+        shard: int,
+        token: int,
+        nodes: Sequence[NodeCommit],
+        *,
+        done: bool,
+    ) -> CommitStatus:
+        """Write what nodes came to, in one step; ``done`` marks the shard as done.
+
+        A node that is committed already keeps its first record and value. For every node that is
+        new: its record and value, a point in its line's history where it succeeded and the
+        execution is not adhoc (trimmed to the plan's ``max_history``, one point a bucket), and its
+        place in one outbox entry of this commit.
+        """
+
+    def advance(self, execution_id: str, stage: int) -> AdvanceStatus:
+        """Move from stage ``stage - 1`` to ``stage`` once all its shards are done.
+
+        Behind the last stage the execution ends: SUCCEEDED where every node has a result, else
+        FAILED.
+        """
+
+    def records(self, execution_id: str) -> dict[str, NodeRecord]:
+        """Return every node's record by node id; empty before the plan."""
+
+    def values(self, execution_id: str, node_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the values of those nodes that have one; a bounded number of round trips."""
+
+    def history(self, line: Line, node_id: str, *, count: int) -> list[HistoryPoint]:
+        """Return the latest points of a node in a line, newest first."""
+
+    def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
+        """Return executions whose time has come, and put their next time ``again_s`` away.
+
+        A shard that was never claimed counts as due ``unclaimed_s`` after its stage began, a
+        claimed one when its lease ran out.
+        """
+
+    def counts(self) -> dict[ExecutionState, int]:
+        """Return how many executions have not ended, by state."""

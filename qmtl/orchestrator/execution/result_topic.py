@@ -1,0 +1,37 @@
+"""Port of the topics that results are mirrored to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRecord:
+    """One record: ``key`` is a node id, ``value`` JSON, headers are text."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Mapping[str, str]
+
+
+class ResultTopic(Protocol):
+    """Where records go. Sending the same record twice is allowed; readers drop equal dedupe ids.
+
+    May raise ``Unavailable``; nothing of a batch may then be taken as sent.
+    """
+
+    def ping(self) -> None:
+        """Return once a broker answered."""
+
+    def send(self, records: Sequence[TopicRecord]) -> None:
+        """Return once the broker acknowledged every record; makes missing topics first."""
+
+    def read_all(self, topic: str, *, idle_s: float, limit: int) -> list[TopicRecord]:
+        """Return the topic's records from its beginning, until nothing came for ``idle_s``
+        seconds or ``limit`` were read; empty where the topic does not exist."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
