@@ -1,0 +1,254 @@
+"""pandas: times, series, frames and their indexes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from qmtl.common.codec.arrays import (
+    Array,
+    lower_column,
+    lower_nullable,
+    read_column,
+    set_missing_times,
+)
+from qmtl.common.codec.buffers import Buffers, Column, Header, Labels, pack
+from qmtl.common.codec.plain import Ext, lower
+from qmtl.common.codec.refusal import Refused, refuse_type
+from qmtl.common.codec.text import lower_text, read_text
+from qmtl.common.errors import CorruptValue
+
+_NULLABLE = {
+    "boolean": "bool",
+    **{
+        f"{'U' if sign else ''}Int{n}": f"{sign}int{n}"
+        for sign in ("", "u")
+        for n in (8, 16, 32, 64)
+    },
+    "Float32": "float32",
+    "Float64": "float64",
+}
+_TEXT = "str" if int(pd.__version__.partition(".")[0]) >= 3 else object
+_INT64 = range(-(2**63), 2**63)
+
+
+def lower_pandas(value: object) -> object:
+    """Return the plain form of a pandas time, or an extension that holds a series or a frame.
+
+    Raises:
+        Refused: It has none.
+    """
+    if value is pd.NaT or value is pd.NA:
+        raise Refused(f"is {value}, which has no encoding.", hint="Return None.")
+    if isinstance(value, pd.Timestamp):
+        return _lower_whole(value, value.nanosecond, "to_pydatetime")
+    if isinstance(value, pd.Timedelta):
+        return _lower_whole(value, value.nanoseconds, "to_pytimedelta")
+    if isinstance(value, pd.Series) and type(value) is pd.Series:
+        return _lower_series(value)
+    if isinstance(value, pd.DataFrame) and type(value) is pd.DataFrame:
+        return _lower_frame(value)
+    hint = "Convert it with .to_series() or .tolist()." if isinstance(value, pd.Index) else None
+    raise refuse_type(value, hint=hint)
+
+
+def _lower_whole(value: object, nanoseconds: int, convert: str) -> object:
+    if nanoseconds:
+        raise Refused("is a pandas time that is not in whole microseconds.")
+    try:
+        return lower(getattr(value, convert)())
+    except (OverflowError, ValueError):
+        raise Refused("is a pandas time outside the years 1 to 9999.") from None
+
+
+def _lower_series(series: pd.Series[Any]) -> msgspec.msgpack.Ext:
+    index, buffers = _lower_at(".index", series.index)
+    column, more = _lower_values(series)
+    name = _lower_label(series.name)
+    header = Header(kind="series", columns=[column], shape=[len(series)], index=index, name=name)
+    return msgspec.msgpack.Ext(Ext.COLUMNS, pack(header, buffers + more))
+
+
+def _lower_frame(frame: pd.DataFrame) -> msgspec.msgpack.Ext:
+    index, buffers = _lower_at(".index", frame.index)
+    labels, more = _lower_at(".columns", frame.columns)
+    buffers += more
+    columns = []
+    for label, series in frame.items():
+        try:
+            column, more = _lower_values(series)
+        except Refused as refused:
+            raise refused.inside(f"[{label!r}]") from None
+        columns.append(column)
+        buffers += more
+    header = Header(
+        kind="frame", columns=columns, shape=list(frame.shape), index=index, labels=labels
+    )
+    return msgspec.msgpack.Ext(Ext.COLUMNS, pack(header, buffers))
+
+
+def _lower_values(values: pd.Series[Any] | pd.Index[Any]) -> tuple[Column, list[bytes]]:
+    dtype = values.dtype
+    if isinstance(dtype, pd.StringDtype):
+        return lower_text(values.to_numpy(dtype=object).tolist(), _missing(values))
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        naive = pd.DatetimeIndex(values).tz_convert("UTC").tz_localize(None)
+        return lower_column(naive.to_numpy(), zone="UTC")
+    if str(dtype) in _NULLABLE:
+        numbers = values.array.to_numpy(dtype=_NULLABLE[str(dtype)], na_value=0)
+        return lower_nullable(numbers, ~_missing(values))
+    if not isinstance(dtype, np.dtype):
+        raise Refused(
+            f"has the dtype {dtype}, which has no encoding.",
+            hint="Convert it with .astype() to numbers, booleans, times or text.",
+        )
+    if dtype.kind == "O":
+        return _lower_objects(values.to_numpy(), _missing(values))
+    return lower_column(values.to_numpy())
+
+
+def _missing(values: pd.Series[Any] | pd.Index[Any]) -> Array:
+    return np.asarray(values.isna(), dtype=bool)
+
+
+def _lower_objects(values: Array, missing: Array) -> tuple[Column, list[bytes]]:
+    for at, (item, gone) in enumerate(zip(values, missing, strict=True)):
+        if not (gone or isinstance(item, str)):
+            raise Refused(
+                f"holds Python objects that are not text, such as a {type(item).__name__}.",
+                hint="Convert it with .astype() to numbers, booleans, times or text.",
+            ).inside(f".iloc[{at}]")
+    return lower_text(values.tolist(), missing)
+
+
+def _lower_at(step: str, index: pd.Index[Any]) -> tuple[Labels, list[bytes]]:
+    try:
+        return _lower_index(index)
+    except Refused as refused:
+        raise refused.inside(step) from None
+
+
+def _lower_index(index: pd.Index[Any]) -> tuple[Labels, list[bytes]]:
+    names = [_lower_label(name) for name in index.names]
+    steps = _progression(index)
+    if steps is not None:
+        return Labels(kind="range", names=names, start=steps[0], step=steps[1]), []
+    if isinstance(index, pd.MultiIndex):
+        levels = [_lower_values(index.get_level_values(n)) for n in range(index.nlevels)]
+        buffers = [buffer for _, each in levels for buffer in each]
+        return Labels(kind="levels", names=names, columns=[c for c, _ in levels]), buffers
+    try:
+        column, buffers = _lower_values(index)
+    except Refused:
+        if index.dtype != object:
+            raise
+        return Labels(kind="mixed", names=names, values=[_lower_label(x) for x in index]), []
+    return Labels(kind="column", names=names, columns=[column]), buffers
+
+
+def _lower_label(label: object) -> object:
+    try:
+        hash(label)
+    except TypeError:
+        raise refuse_type(label) from None
+    return lower(label)
+
+
+def _progression(index: pd.Index[Any]) -> tuple[int, int] | None:
+    """Return first integer and distance where an int64 index is evenly spaced."""
+    if isinstance(index, pd.MultiIndex) or index.dtype != np.dtype("int64"):
+        return None
+    if len(index) == 0:
+        return 0, 1
+    start = int(index[0])
+    if len(index) == 1:
+        return start, 1
+    step = int(index[1]) - start
+    if step == 0 or start + step * len(index) not in _INT64:
+        return None
+    if isinstance(index, pd.RangeIndex):
+        return start, step
+    steps = np.arange(len(index), dtype=np.int64) * step + start
+    return (start, step) if np.array_equal(index.to_numpy(), steps) else None
+
+
+def read_frame(header: Header, buffers: Buffers) -> pd.Series[Any] | pd.DataFrame:
+    """Return the series or frame that a header and its buffers describe.
+
+    Raises:
+        CorruptValue: They do not fit together; pandas' own errors may come too.
+    """
+    if header.index is None or (header.kind == "frame") != (header.labels is not None):
+        raise CorruptValue("A series has an index, a frame has labels too.")
+    if len(header.shape) != (2 if header.kind == "frame" else 1):
+        raise CorruptValue("The shape does not fit the kind of value.")
+    rows = header.shape[0]
+    index = _read_index(header.index, rows, buffers)
+    if header.labels is None:
+        if len(header.columns) != 1:
+            raise CorruptValue("A series has one column.")
+        values = _read_values(header.columns[0], rows, buffers)
+        hash(header.name)
+        return pd.Series(values, index=index, name=header.name, copy=False)
+    if len(header.columns) != header.shape[1]:
+        raise CorruptValue("A frame has as many columns as its shape says.")
+    labels = _read_index(header.labels, header.shape[1], buffers)
+    values = {n: _read_values(c, rows, buffers) for n, c in enumerate(header.columns)}
+    frame = pd.DataFrame(values, index=index, copy=False)
+    frame.columns = labels
+    return frame
+
+
+def _read_values(column: Column, rows: int, buffers: Buffers) -> Any:
+    if column.type == "utf8":
+        texts = read_text(column, rows, buffers)
+        return pd.Series([np.nan if text is None else text for text in texts], dtype=_TEXT).array
+    values, valid = read_column(column, rows, buffers)
+    if column.nullable:
+        return _read_nullable(values, valid)
+    values = set_missing_times(values, valid)
+    if column.zone:
+        return pd.DatetimeIndex(values).tz_localize("UTC").array
+    return values
+
+
+def _read_nullable(values: Array, valid: Array | None) -> Any:
+    mask = np.zeros(len(values), dtype=bool) if valid is None else ~valid
+    if values.dtype.kind == "b":
+        return pd.arrays.BooleanArray(values, mask)
+    if values.dtype.kind in "iu":
+        return pd.arrays.IntegerArray(values, mask)
+    return pd.arrays.FloatingArray(values, mask)
+
+
+def _read_index(labels: Labels, count: int, buffers: Buffers) -> pd.Index[Any]:
+    for label in (*labels.names, *labels.values):
+        hash(label)
+    if labels.kind == "levels":
+        levels = [_read_values(column, count, buffers) for column in labels.columns]
+        if not len(labels.names) == len(levels) > 0:
+            raise CorruptValue("An index has a name for each level.")
+        return pd.MultiIndex.from_arrays(levels, names=labels.names)
+    if len(labels.names) != 1:
+        raise CorruptValue("An index has one name.")
+    name = labels.names[0]
+    if labels.kind == "range":
+        return _read_range(labels, count, name)
+    if labels.kind == "mixed":
+        if len(labels.values) != count:
+            raise CorruptValue("An index has as many labels as its shape says.")
+        return pd.Index(labels.values, dtype=object, name=name, tupleize_cols=False)
+    if len(labels.columns) != 1:
+        raise CorruptValue("An index of this kind has one column.")
+    index: pd.Index[Any] = pd.Index(_read_values(labels.columns[0], count, buffers), name=name)
+    return index
+
+
+def _read_range(labels: Labels, count: int, name: Any) -> pd.RangeIndex:
+    stop = labels.start + labels.step * count
+    if not labels.step or labels.start not in _INT64 or stop not in _INT64:
+        raise CorruptValue("A range of integers leaves 64 bits.")
+    return pd.RangeIndex(labels.start, stop, labels.step, name=name)
