@@ -10,9 +10,9 @@ The first digit of a code names its family: 1 parsing, 2 graph and registry, 3 d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 
 class QmtlError(Exception):
@@ -258,3 +258,52 @@ class SandboxFailure(QmtlError):
     """An executor process could not be started or broke its protocol."""
 
     code = "QMTL-902"
+
+
+# --- as documents ------------------------------------------------------------------------------
+
+
+def to_document(error: QmtlError) -> dict[str, Any]:
+    """Return an error as plain JSON, to be stored or sent; ``from_document`` reads it back."""
+    document: dict[str, Any] = {
+        "code": error.code,
+        "title": title(type(error)),
+        "detail": error.detail,
+    }
+    if error.hint:
+        document["hint"] = error.hint
+    if isinstance(error, StrategyRejected):
+        document["problems"] = [asdict(p) for p in error.problems]
+    if isinstance(error, InvalidRequest) and error.fields:
+        document["errors"] = error.fields
+    if isinstance(error, Unavailable):
+        document["service"] = error.service
+    return document
+
+
+def from_document(document: Mapping[str, Any]) -> QmtlError:
+    """Return the error of a document; a code that is not known here gives a plain ``QmtlError``."""
+    kind = _BY_CODE.get(str(document.get("code")), QmtlError)
+    detail = str(document.get("detail") or document.get("title") or "unknown error")
+    hint = document.get("hint")
+    if kind is StrategyRejected:
+        return StrategyRejected([Problem(**p) for p in document.get("problems", ())])
+    if kind is InvalidRequest:
+        return InvalidRequest(detail, hint=hint, fields=document.get("errors"))
+    if kind is Unavailable:
+        return Unavailable(str(document.get("service", "server")), detail, hint=hint)
+    return kind(detail, hint=hint)
+
+
+def title(kind: type[QmtlError]) -> str:
+    """Return the one sentence that says what every error of a class has in common."""
+    return (kind.__doc__ or kind.__name__).partition(";")[0].rstrip(".")
+
+
+def _family(kind: type[QmtlError]) -> Iterator[type[QmtlError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _family(child)
+
+
+_BY_CODE = {kind.code: kind for kind in _family(QmtlError)}

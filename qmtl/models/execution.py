@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 from msgspec import Struct
@@ -167,6 +168,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     def shard(self, stage: int, shard: int) -> tuple[PlannedNode, ...]:
         """Return the nodes of a shard in the order in which it computes them."""
         return tuple(self.nodes[i] for i in self.stages[stage][shard])
+
+    def bindings(self) -> Iterator[tuple[str, PlannedNode]]:
+        """Return every (binding, computation), in topological order."""
+        return ((name, node) for node in self.nodes for name in node.names)
 
 
 class NodeRecord(Struct, frozen=True, kw_only=True):

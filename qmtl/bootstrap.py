@@ -1,0 +1,159 @@
+"""All wiring in one place: settings to adapters to services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qmtl.common.clock import now_ns
+from qmtl.common.db import connection as graph_connection
+from qmtl.common.redis import connection as redis_connection
+from qmtl.common.redis.keys import Keys
+from qmtl.common.settings import Settings
+from qmtl.orchestrator.api import Orchestrator
+from qmtl.orchestrator.dispatcher import Dispatcher
+from qmtl.orchestrator.execution.advance import Advancer
+from qmtl.orchestrator.execution.inputs import InputReader
+from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.mirror import Mirror
+from qmtl.orchestrator.execution.outbox import Outbox
+from qmtl.orchestrator.execution.planning import Limits
+from qmtl.orchestrator.execution.reaper import Reaper
+from qmtl.orchestrator.execution.redis.ledger import RedisLedger
+from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
+from qmtl.orchestrator.execution.result_topic import ResultTopic
+from qmtl.orchestrator.execution.shard import ShardRunner
+from qmtl.orchestrator.services.results import ResultService
+from qmtl.orchestrator.services.submission import SubmissionService
+from qmtl.orchestrator.services.triggering import TriggerService
+from qmtl.registry.api import Registry
+from qmtl.registry.db.graph_store import GraphStore
+from qmtl.registry.db.neo4j.graph_store import Neo4jGraphStore
+from qmtl.registry.db.point_store import PointStore
+from qmtl.registry.db.redis.point_store import RedisPointStore
+from qmtl.registry.db.redis.state_store import RedisStateStore
+from qmtl.registry.db.state_store import StateStore
+from qmtl.sandbox.pool import ExecutorPool
+
+WARM_EXECUTORS = 4  # (tenant, version) pairs a worker process keeps an executor for
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every adapter that a system stands on."""
+
+    graph: GraphStore
+    state: StateStore
+    points: PointStore
+    ledger: Ledger
+    outbox: Outbox
+    topic: ResultTopic
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The services of one process; the web uses the first two, workers the others."""
+
+    settings: Settings
+    registry: Registry
+    orchestrator: Orchestrator
+    submissions: SubmissionService
+    advancer: Advancer
+    runner: ShardRunner
+    reaper: Reaper
+    mirror: Mirror
+    close: Callable[[], None]
+
+
+def connect(settings: Settings) -> Stores:
+    """Return the adapters of real servers; each connects when it is first used."""
+    keys = Keys(settings.cell)
+    redis = redis_connection.connect(settings.state_url, timeout_s=settings.connect_timeout_s)
+    driver = graph_connection.connect(
+        settings.graph_url,
+        settings.graph_user,
+        settings.graph_password,
+        timeout_s=settings.connect_timeout_s,
+    )
+    return Stores(
+        graph=Neo4jGraphStore(driver, settings.graph_database),
+        state=RedisStateStore(redis, keys),
+        points=RedisPointStore(redis, keys),
+        ledger=RedisLedger(redis, keys),
+        outbox=RedisOutbox(redis, keys),
+        topic=KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s),
+    )
+
+
+def build(
+    settings: Settings,
+    dispatcher: Dispatcher,
+    *,
+    stores: Stores | None = None,
+    clock: Callable[[], int] = now_ns,
+) -> System:
+    """Return a system on these stores, or on the servers that the settings name."""
+    s = stores or connect(settings)
+    registry = Registry(s.graph, s.state, s.points)
+    reader = InputReader(s.points, s.ledger)
+    executors = ExecutorPool(WARM_EXECUTORS)
+    runner = ShardRunner(
+        s.ledger,
+        registry,
+        reader,
+        executors,
+        lease_s=settings.lease_s,
+        value_limit_bytes=settings.value_limit_bytes,
+    )
+    submissions = SubmissionService(
+        s.state,
+        registry,
+        dispatcher,
+        source_limit_bytes=settings.source_limit_bytes,
+        ttl_s=settings.submission_ttl_s,
+    )
+    advancer = Advancer(
+        s.ledger,
+        registry,
+        reader,
+        runner,
+        dispatcher,
+        slots=settings.slots,
+        limits=Limits(settings.node_timeout_s, settings.node_memory_bytes),
+    )
+    orchestrator = Orchestrator(
+        submissions=submissions,
+        triggers=TriggerService(registry, s.points, s.ledger, dispatcher),
+        results=ResultService(s.ledger),
+        state=s.state,
+        ledger=s.ledger,
+        outbox=s.outbox,
+        topic=s.topic,
+        clock=clock,
+    )
+    reaper = Reaper(
+        s.ledger,
+        s.state,
+        registry,
+        dispatcher,
+        lease_s=settings.lease_s,
+        unclaimed_s=settings.dispatch_deadline_s,
+    )
+    mirror = Mirror(s.ledger, s.outbox, s.topic, registry, settings.results_topic)
+
+    def close() -> None:
+        executors.close()
+        s.topic.close()
+
+    return System(
+        settings=settings,
+        registry=registry,
+        orchestrator=orchestrator,
+        submissions=submissions,
+        advancer=advancer,
+        runner=runner,
+        reaper=reaper,
+        mirror=mirror,
+        close=close,
+    )

@@ -1,0 +1,137 @@
+"""The Orchestrator as the rest of the system sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from qmtl.common.errors import Unavailable
+from qmtl.models.execution import Execution, NodeResult
+from qmtl.models.strategy import Submission
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.outbox import Outbox
+from qmtl.orchestrator.execution.result_topic import ResultTopic
+from qmtl.orchestrator.services.results import ResultService
+from qmtl.orchestrator.services.submission import SubmissionService
+from qmtl.orchestrator.services.triggering import TriggerService
+from qmtl.registry.db.state_store import StateStore
+
+
+class Orchestrator:
+    """Takes requests, runs pipelines, answers with their results. It holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        submissions: SubmissionService,
+        triggers: TriggerService,
+        results: ResultService,
+        state: StateStore,
+        ledger: Ledger,
+        outbox: Outbox,
+        topic: ResultTopic,
+        clock: Callable[[], int],
+    ) -> None:
+        self._submissions = submissions
+        self._triggers = triggers
+        self._results = results
+        self._state = state
+        self._ledger = ledger
+        self._outbox = outbox
+        self._topic = topic
+        self._clock = clock
+
+    def submit(
+        self,
+        tenant: str,
+        *,
+        operation: str,
+        request: dict[str, Any],
+        by: str,
+        idempotency_key: str | None = None,
+    ) -> tuple[Submission, bool]:
+        """Keep a request to the registry and send it to the control worker."""
+        return self._submissions.submit(
+            tenant,
+            operation=operation,
+            request=request,
+            by=by,
+            idempotency_key=idempotency_key,
+            at_ms=self._now_ms(),
+        )
+
+    def get_submission(self, tenant: str, submission_id: str) -> Submission:
+        """Return a request as it stands."""
+        return self._state.get_submission(tenant, submission_id)
+
+    def wait_for_submission(
+        self, tenant: str, submission_id: str, *, timeout_s: float
+    ) -> Submission:
+        """Return a request once it ended, or as it stands when the time is up."""
+        return self._state.wait_for_submission(tenant, submission_id, timeout_s=timeout_s)
+
+    def trigger_pipeline(
+        self,
+        tenant: str,
+        *,
+        strategy: str,
+        environment: str | None,
+        version: str | None,
+        as_of_ns: int | None,
+        targets: Sequence[str],
+        inputs: Mapping[str, Sequence[Mapping[str, Any]]] | None,
+        by: str,
+        idempotency_key: str | None = None,
+    ) -> tuple[Execution, bool]:
+        """Create an execution, now where no time is given; see ``TriggerService.trigger``."""
+        return self._triggers.trigger(
+            tenant,
+            strategy=strategy,
+            environment=environment,
+            version=version,
+            requested_as_of_ns=as_of_ns,
+            targets=targets,
+            inputs=inputs,
+            by=by,
+            idempotency_key=idempotency_key,
+            at_ns=self._clock(),
+        )
+
+    def get_status(self, tenant: str, execution_id: str) -> Execution:
+        """Return an execution as it stands."""
+        return self._results.get_status(tenant, execution_id)
+
+    def list_executions(
+        self, tenant: str, *, strategy: str | None, before: str, limit: int
+    ) -> tuple[list[Execution], str]:
+        """Return executions, newest first, and the cursor of the next page."""
+        return self._results.page(tenant, strategy=strategy, before=before, limit=limit)
+
+    def get_results(
+        self, tenant: str, execution_id: str, *, names: Sequence[str] = ()
+    ) -> list[NodeResult]:
+        """Return every binding's record and encoded value."""
+        return self._results.get_results(tenant, execution_id, names=names)
+
+    def get_execution_nodes(self, tenant: str, execution_id: str) -> list[NodeResult]:
+        """Return every binding's record without its value."""
+        return self._results.get_results(tenant, execution_id, values=False)
+
+    def ping(self) -> dict[str, str | None]:
+        """Return what is wrong with each server this part stands on; None where nothing is."""
+        return {"ledger": _trouble(self._ledger.ping), "kafka": _trouble(self._topic.ping)}
+
+    def backlog(self) -> int:
+        """Return how many commits wait to be mirrored."""
+        return self._outbox.backlog()
+
+    def _now_ms(self) -> int:
+        return self._clock() // 1_000_000
+
+
+def _trouble(ping: Callable[[], None]) -> str | None:
+    try:
+        ping()
+    except Unavailable as error:
+        return str(error)
+    return None

@@ -1,0 +1,125 @@
+"""What an execution reads of its sources: stored points at a pinned revision, or given inline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from qmtl.common.codec import decode, encode
+from qmtl.common.errors import InvalidRequest, MissingData
+from qmtl.common.timeline import format_time
+from qmtl.models.datanode import NodeSpec
+from qmtl.models.execution import Execution, Pin
+from qmtl.models.points import Points, points_from_rows
+from qmtl.models.strategy import StrategySpec
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms
+from qmtl.registry.db.point_store import PointStore, WindowRequest
+
+
+class InputReader:
+    """Reads windows of sources; the same pins give the same bytes whenever they are read."""
+
+    def __init__(self, points: PointStore, ledger: Ledger) -> None:
+        self._points = points
+        self._ledger = ledger
+
+    def pins(self, execution: Execution, sources: Sequence[str], spec: StrategySpec) -> list[Pin]:
+        """Return a pin for each source variable: its revision now, or 0 where it is inline."""
+        inline = self._ledger.inputs(execution.id) if execution.adhoc else {}
+        stored = [v for v in sources if v not in inline]
+        names = [spec.source(v).name for v in stored]
+        found = self._points.revisions(execution.tenant, names) if names else []
+        revisions = dict(zip(stored, found, strict=True))
+        return [
+            Pin(variable=v, source=spec.source(v).name, revision=revisions.get(v, 0))
+            for v in sources
+        ]
+
+    def read(
+        self,
+        execution: Execution,
+        keys: Sequence[WindowKey],
+        pins: Sequence[Pin],
+        spec: StrategySpec,
+    ) -> dict[WindowKey, bytes]:
+        """Return the encoded window of every key; at most two round trips.
+
+        Raises:
+            MissingData: A window holds no point; the message names the source and the time.
+        """
+        inline = self._ledger.inputs(execution.id) if execution.adhoc and keys else {}
+        revisions = {p.variable: p.revision for p in pins}
+        stored = [k for k in keys if k.variable not in inline]
+        requests = [_request(k, spec, revisions[k.variable]) for k in stored]
+        found = self._points.windows(execution.tenant, requests) if requests else []
+        windows = dict(zip(stored, found, strict=True))
+        for key in keys:
+            if key.variable in inline:
+                windows[key] = inline_window(decode_points(inline[key.variable]), key, spec)
+            if not len(windows[key]):
+                raise missing(spec, key)
+        return {key: encode(windows[key].to_pandas()) for key in keys}
+
+
+def missing(spec: StrategySpec, key: WindowKey) -> MissingData:
+    """Return the error for a window that holds no point, with the way out."""
+    source = spec.source(key.variable)
+    return MissingData(
+        f"Source {source.name!r} has no point that is visible at {format_time(key.bucket_ns)}.",
+        hint=f"Send some with POST /v1/sources/{source.name}/points, give them with the trigger "
+        f"as inputs.{key.variable}, or choose a later as_of.",
+    )
+
+
+def inline_window(points: Points, key: WindowKey, spec: StrategySpec) -> Points:
+    """Return what a reader at the key's bucket sees of points that were given whole."""
+    source = spec.source(key.variable)
+    return points.window(until_ms=latest_visible_ms(source, key), period=source.period)
+
+
+def points_from_inputs(
+    inputs: Mapping[str, Sequence[Mapping[str, Any]]], spec: StrategySpec
+) -> dict[str, Points]:
+    """Read inline inputs: variable -> rows.
+
+    Raises:
+        InvalidRequest: A variable is no source of the strategy.
+        InvalidPoint: A row cannot be used.
+    """
+    known = {s.variable for s in spec.sources}
+    for variable in inputs:
+        if variable not in known:
+            raise InvalidRequest(
+                f"inputs.{variable}: strategy {spec.name!r} declares no such source.",
+                hint=f"It declares {', '.join(sorted(known)) or 'none'}.",
+                fields={f"inputs.{variable}": ["No such source."]},
+            )
+    return {v: points_from_rows(rows, spec.source(v).columns) for v, rows in inputs.items()}
+
+
+def encode_points(points: Points) -> bytes:
+    """Return points as bytes, for the ledger."""
+    return encode([list(points.columns), points.times_ms, points.values])
+
+
+def decode_points(data: bytes) -> Points:
+    """Read back what ``encode_points`` wrote."""
+    columns, times_ms, values = cast("list[Any]", decode(data))
+    return Points(tuple(columns), times_ms, values)
+
+
+def sources_of(nodes: Sequence[NodeSpec]) -> tuple[str, ...]:
+    """Return the source variables that nodes read, each once, sorted."""
+    return tuple(sorted({v for node in nodes for v in node.sources()}))
+
+
+def _request(key: WindowKey, spec: StrategySpec, revision: int) -> WindowRequest:
+    source = spec.source(key.variable)
+    return WindowRequest(
+        source=source.name,
+        columns=source.columns,
+        until_ms=latest_visible_ms(source, key),
+        period=source.period,
+        revision=revision,
+    )

@@ -1,0 +1,64 @@
+"""The guarantee behind the fabric: whatever lost its message or its worker is sent again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qmtl.orchestrator.dispatcher import Dispatcher
+from qmtl.orchestrator.execution.ledger import Due, Ledger
+from qmtl.registry.api import Registry
+from qmtl.registry.db.state_store import StateStore
+
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What one look found."""
+
+    executions: int
+    submissions: int
+
+
+class Reaper:
+    """Looks for work that nobody does although its time has come."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        state: StateStore,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        *,
+        lease_s: float,
+        unclaimed_s: float,
+    ) -> None:
+        self._ledger = ledger
+        self._state = state
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._lease_s = lease_s
+        self._unclaimed_s = unclaimed_s
+
+    def look(self, *, now_ms: int) -> Reaped:
+        """Send again what is due, once; a burst larger than a batch waits for the next look."""
+        found = self._ledger.due(
+            limit=BATCH, again_s=self._lease_s / 2, unclaimed_s=self._unclaimed_s
+        )
+        for due in found:
+            self._send(due)
+        old = now_ms - int(self._unclaimed_s * 1_000)
+        waiting = self._state.unfinished_submissions(older_than_ms=old, limit=BATCH)
+        for tenant, submission_id in waiting:
+            self._dispatcher.submission(tenant, submission_id)
+        return Reaped(executions=len(found), submissions=len(waiting))
+
+    def repair(self) -> int:
+        """Write the copies of all deployments anew from the graph; return how many."""
+        return self._registry.repair_copies()
+
+    def _send(self, due: Due) -> None:
+        if due.shards:
+            self._dispatcher.shards(due.tenant, due.execution_id, due.stage, due.shards)
+        else:
+            self._dispatcher.advance(due.tenant, due.execution_id, due.stage + 1)

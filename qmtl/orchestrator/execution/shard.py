@@ -1,0 +1,226 @@
+"""Running a shard: claim it, load its inputs, compute, commit as it goes."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Iterable, Sequence
+
+from qmtl.common.errors import NODE_UPSTREAM_FAILED, SandboxFailure
+from qmtl.models.datanode import AsOfInput, NodeInput, SourceInput
+from qmtl.models.execution import (
+    ErrorRecord,
+    Execution,
+    NodeRecord,
+    NodeState,
+    Plan,
+    PlannedNode,
+)
+from qmtl.models.strategy import StrategyVersion
+from qmtl.orchestrator.execution.inputs import InputReader
+from qmtl.orchestrator.execution.lease import Lease
+from qmtl.orchestrator.execution.ledger import ClaimStatus, CommitStatus, Ledger, NodeCommit
+from qmtl.orchestrator.execution.planning import WindowKey
+from qmtl.registry.api import Registry
+from qmtl.sandbox.calls import Call, Outcome
+from qmtl.sandbox.pool import ExecutorPool
+
+COMMIT_EVERY_S = 0.1  # what a client waits at most to see a node of a long shard
+
+
+class ShardRunner:
+    """Runs shards in executor processes of their own; never in the process that calls it.
+
+    A shard costs these round trips: execution, plan, claim, windows, values, and a commit for each
+    100 ms it takes and one at its end.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        registry: Registry,
+        reader: InputReader,
+        executors: ExecutorPool,
+        *,
+        lease_s: float,
+        value_limit_bytes: int,
+    ) -> None:
+        self._ledger = ledger
+        self._registry = registry
+        self._reader = reader
+        self._executors = executors
+        self._lease_s = lease_s
+        self._value_limit_bytes = value_limit_bytes
+
+    def run(self, tenant: str, execution_id: str, stage: int, shard: int) -> None:
+        """Run what is open of a shard, unless somebody else does or it is done."""
+        execution = self._ledger.get(tenant, execution_id)
+        plan = self._ledger.plan(execution_id)
+        if plan is None:
+            return
+        claim = self._ledger.claim(execution_id, stage, shard, lease_s=self._lease_s)
+        if claim.status is not ClaimStatus.RUN:
+            return
+        version = self._registry.get_nodes(tenant, execution.strategy, execution.version)
+        work = [n for n in plan.shard(stage, shard) if n.node_id not in claim.committed]
+        lease = Lease(self._ledger, execution_id, stage, shard, claim.token, self._lease_s)
+        commits = _Commits(self._ledger, lease)
+        with lease:
+            values = self._values(execution, plan, version, work)
+            self._compute(execution, version, work, values, commits)
+            if not lease.lost:
+                commits.finish(skipped(work, commits.states, execution.attempt))
+
+    def _values(
+        self, execution: Execution, plan: Plan, version: StrategyVersion, work: list[PlannedNode]
+    ) -> dict[str, bytes]:
+        """Return what the shard reads from outside: windows of sources and earlier results."""
+        keys = {
+            WindowKey(i.variable, n.bucket_ns)
+            for n in work
+            for i in n.inputs
+            if isinstance(i, SourceInput)
+        }
+        windows = self._reader.read(execution, sorted(keys, key=str), plan.pins, version.spec)
+        inside = {n.node_id for n in work}
+        outside = sorted({u for n in work for u in _upstream(n)} - inside)
+        values = self._ledger.values(execution.id, outside) if outside else {}
+        return values | {str(key): data for key, data in windows.items()}
+
+    def _compute(
+        self,
+        execution: Execution,
+        version: StrategyVersion,
+        work: Sequence[PlannedNode],
+        values: dict[str, bytes],
+        commits: _Commits,
+    ) -> None:
+        if not work:
+            return
+        try:
+            with self._executors.acquire(
+                (execution.tenant, execution.version),
+                version.source_text,
+                version.strategy,
+                memory_bytes=max(n.memory_bytes for n in work),
+                value_limit_bytes=self._value_limit_bytes,
+            ) as executor:
+                for outcome in executor.run(
+                    calls_of(work), values, should_stop=lambda: commits.lease.lost
+                ):
+                    commits.add(node_commit(outcome, execution.attempt))
+        except SandboxFailure as error:
+            failure = ErrorRecord(code=error.code, message=str(error))
+            for node in work:
+                if node.node_id not in commits.states:
+                    commits.add(_failed(node, failure, execution.attempt))
+
+
+class _Commits:
+    """Commits outcomes in batches; after a refusal the lease is lost and nothing more is sent."""
+
+    def __init__(self, ledger: Ledger, lease: Lease) -> None:
+        self._ledger = ledger
+        self.lease = lease
+        self.states: dict[str, NodeState] = {}
+        self._waiting: list[NodeCommit] = []
+        self._since = time.monotonic()
+
+    def add(self, commit: NodeCommit) -> None:
+        self.states[commit.record.node_id] = commit.record.state
+        self._waiting.append(commit)
+        if time.monotonic() - self._since >= COMMIT_EVERY_S:
+            self._send(done=False)
+
+    def finish(self, rest: Iterable[NodeCommit]) -> None:
+        self._waiting += rest
+        self._send(done=True)
+
+    def _send(self, *, done: bool) -> None:
+        lease, waiting = self.lease, self._waiting
+        self._waiting, self._since = [], time.monotonic()
+        status = self._ledger.commit(
+            lease.execution_id, lease.stage, lease.shard, lease.token, waiting, done=done
+        )
+        if status is CommitStatus.REFUSED:
+            lease.lose()
+
+
+def calls_of(nodes: Sequence[PlannedNode]) -> list[Call]:
+    """Return the executor's calls for nodes that stand in topological order."""
+    return [_call(node) for node in nodes]
+
+
+def _call(node: PlannedNode) -> Call:
+    inputs = []
+    as_of_argument = None
+    for given in node.inputs:
+        match given:
+            case NodeInput(argument=argument, binding=node_id):
+                inputs.append((argument, node_id))
+            case SourceInput(argument=argument, variable=variable):
+                inputs.append((argument, str(WindowKey(variable, node.bucket_ns))))
+            case AsOfInput(argument=argument):
+                as_of_argument = argument
+    return Call(
+        node_id=node.node_id,
+        function=node.function,
+        inputs=tuple(inputs),
+        params=tuple((name, ast.literal_eval(text)) for name, text in node.params),
+        as_of_argument=as_of_argument,
+        as_of_ns=node.bucket_ns,
+        timeout_s=node.timeout_s,
+        retries=node.retries,
+        memory_bytes=node.memory_bytes,
+        seed=int(node.content_key[:16], 16) if node.seeded else None,
+    )
+
+
+def node_commit(outcome: Outcome, attempt: int) -> NodeCommit:
+    """Return what the ledger keeps of an outcome."""
+    error = outcome.error
+    record = NodeRecord(
+        node_id=outcome.node_id,
+        state=NodeState(outcome.state),
+        attempt=attempt,
+        digest=outcome.digest if outcome.value is not None else None,
+        size=len(outcome.value) if outcome.value is not None else None,
+        started_ms=outcome.started_ns // 1_000_000,
+        duration_ns=outcome.duration_ns,
+        error=error
+        and ErrorRecord(code=error.code, message=error.message, traceback=error.traceback),
+        logs=outcome.logs,
+    )
+    return NodeCommit(record=record, value=outcome.value)
+
+
+def skipped(
+    nodes: Sequence[PlannedNode], states: dict[str, NodeState], attempt: int
+) -> list[NodeCommit]:
+    """Return a commit for every node that did not run because something above it has no result."""
+    return [
+        NodeCommit(
+            record=NodeRecord(
+                node_id=node.node_id,
+                state=NodeState.SKIPPED,
+                attempt=attempt,
+                error=ErrorRecord(
+                    code=NODE_UPSTREAM_FAILED, message="A node that it reads has no result."
+                ),
+            )
+        )
+        for node in nodes
+        if node.node_id not in states
+    ]
+
+
+def _failed(node: PlannedNode, error: ErrorRecord, attempt: int) -> NodeCommit:
+    return NodeCommit(
+        record=NodeRecord(
+            node_id=node.node_id, state=NodeState.FAILED, attempt=attempt, error=error
+        )
+    )
+
+
+def _upstream(node: PlannedNode) -> Iterable[str]:
+    return (i.binding for i in node.inputs if isinstance(i, NodeInput))

@@ -1,0 +1,60 @@
+"""Reading executions: their state, their nodes, their values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qmtl.common.errors import UnknownTarget
+from qmtl.models.execution import Execution, NodeRecord, NodeResult, NodeState
+from qmtl.orchestrator.execution.ledger import Ledger
+
+
+class ResultService:
+    """What clients ask of an execution; nothing here changes it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def get_status(self, tenant: str, execution_id: str) -> Execution:
+        """Return an execution as it stands."""
+        return self._ledger.get(tenant, execution_id)
+
+    def page(
+        self, tenant: str, *, strategy: str | None, before: str, limit: int
+    ) -> tuple[list[Execution], str]:
+        """Return executions, newest first, and the cursor of the next page."""
+        return self._ledger.page(tenant, strategy=strategy, before=before, limit=limit)
+
+    def get_results(
+        self, tenant: str, execution_id: str, *, names: Sequence[str] = (), values: bool = True
+    ) -> list[NodeResult]:
+        """Return the record, and the encoded value where there is one, of each binding.
+
+        They stand in topological order; the list is empty before the execution is planned.
+
+        Raises:
+            UnknownExecution: There is none, or it is another tenant's.
+            UnknownTarget: The execution has no such binding.
+        """
+        execution = self._ledger.get(tenant, execution_id)
+        plan = self._ledger.plan(execution.id)
+        if plan is None:
+            return []
+        chosen = [(name, node) for name, node in plan.bindings() if not names or name in names]
+        for name in names:
+            if all(name != found for found, _ in chosen):
+                raise UnknownTarget(
+                    f"Execution {execution_id} has no binding {name!r}.",
+                    hint=f"It has {', '.join(sorted(n for n, _ in plan.bindings()))}.",
+                )
+        node_ids = [node.node_id for _, node in chosen]
+        records = self._ledger.records(execution.id)
+        found = self._ledger.values(execution.id, node_ids) if values else {}
+        return [
+            NodeResult(
+                name=name,
+                record=records.get(n, NodeRecord(node_id=n, state=NodeState.PENDING)),
+                value=found.get(n),
+            )
+            for (name, _), n in zip(chosen, node_ids, strict=True)
+        ]

@@ -1,0 +1,202 @@
+"""Triggers: from a request to an execution that is due to run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from secrets import token_hex
+from typing import Any
+
+from msgspec.structs import replace
+
+from qmtl.common.codec import digest
+from qmtl.common.errors import IdempotencyConflict, InvalidRequest, MissingData, Unavailable
+from qmtl.common.timeline import MILLISECOND, floor_bucket
+from qmtl.models.execution import Execution
+from qmtl.models.points import Points
+from qmtl.models.strategy import ENVIRONMENTS, StrategySpec, StrategyVersion
+from qmtl.orchestrator.dispatcher import Dispatcher
+from qmtl.orchestrator.execution.inputs import (
+    encode_points,
+    inline_window,
+    missing,
+    points_from_inputs,
+)
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.planning import (
+    WindowKey,
+    latest_visible_ms,
+    required,
+    window_keys,
+)
+from qmtl.registry.api import Registry
+from qmtl.registry.db.point_store import PointStore, WindowRequest
+
+EVERYTHING = 2**53 - 1  # a revision that no source reaches
+
+
+class TriggerService:
+    """Checks that a trigger can succeed, then creates its execution and sends its first advance."""
+
+    def __init__(
+        self, registry: Registry, points: PointStore, ledger: Ledger, dispatcher: Dispatcher
+    ) -> None:
+        self._registry = registry
+        self._points = points
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+
+    def trigger(
+        self,
+        tenant: str,
+        *,
+        strategy: str,
+        environment: str | None,
+        version: str | None,
+        requested_as_of_ns: int | None,
+        targets: Sequence[str],
+        inputs: Mapping[str, Sequence[Mapping[str, Any]]] | None,
+        by: str,
+        idempotency_key: str | None,
+        at_ns: int,
+    ) -> tuple[Execution, bool]:
+        """Create an execution, or return the one that the same idempotency key made before.
+
+        Without a requested ``as_of`` it runs at ``at_ns``, the present.
+
+        Raises:
+            InvalidRequest: Not exactly one of environment and version is given, or an input is no
+                source.
+            NotActive: Nothing is active in the environment.
+            UnknownStrategy, UnknownVersion, UnknownTarget: It does not exist.
+            MissingData: A source has no point that is visible at ``as_of``.
+            IdempotencyConflict: The key was used with another trigger.
+        """
+        asked = (strategy, environment, version, requested_as_of_ns, list(targets), inputs)
+        cause = _cause(idempotency_key, asked)
+        as_of_ns = at_ns if requested_as_of_ns is None else requested_as_of_ns
+        found = self._version(tenant, strategy, environment, version)
+        nodes = required(found.spec, tuple(targets))
+        given = points_from_inputs(inputs or {}, found.spec)
+        self._check_data(tenant, window_keys(nodes, as_of_ns), given, found.spec)
+        execution = new_execution(
+            found,
+            environment=environment,
+            adhoc=bool(given) or version is not None,
+            as_of_ns=as_of_ns,
+            targets=tuple(sorted(set(targets))),
+            cause=cause,
+            by=by,
+            at_ms=at_ns // MILLISECOND,
+        )
+        if idempotency_key:
+            execution = replace(execution, id=_keyed_id(tenant, idempotency_key))
+        kept, created = self._ledger.create(
+            execution, {variable: encode_points(points) for variable, points in given.items()}
+        )
+        if kept.cause != cause:
+            raise IdempotencyConflict(
+                f"The idempotency key {idempotency_key!r} was used with another trigger.",
+                hint="Use a new key for a new trigger.",
+            )
+        if created:
+            with suppress(Unavailable):  # it is kept: the reaper sends it
+                self._dispatcher.advance(tenant, kept.id, 0)
+        return kept, created
+
+    def _version(
+        self, tenant: str, strategy: str, environment: str | None, version: str | None
+    ) -> StrategyVersion:
+        if (environment is None) == (version is None):
+            raise InvalidRequest(
+                "A trigger names either an environment or a version.",
+                hint=f"Environments are {', '.join(ENVIRONMENTS)}.",
+                fields={"environment": ["Exactly one of environment and version."]},
+            )
+        if version is not None:
+            return self._registry.get_nodes(tenant, strategy, version)
+        return self._registry.active_version(tenant, strategy, str(environment))
+
+    def _check_data(
+        self,
+        tenant: str,
+        keys: Sequence[WindowKey],
+        given: Mapping[str, Points],
+        spec: StrategySpec,
+    ) -> None:
+        stored = [k for k in keys if k.variable not in given]
+        requests = [_one_point(k, spec) for k in stored]
+        found = self._points.windows(tenant, requests) if requests else []
+        absent: list[MissingData] = [
+            missing(spec, key) for key, window in zip(stored, found, strict=True) if not len(window)
+        ]
+        absent += [
+            missing(spec, key)
+            for key in keys
+            if key.variable in given and not len(inline_window(given[key.variable], key, spec))
+        ]
+        if absent:
+            raise absent[0]
+
+
+def new_execution(
+    version: StrategyVersion,
+    *,
+    environment: str | None,
+    adhoc: bool,
+    as_of_ns: int,
+    targets: tuple[str, ...],
+    cause: str,
+    by: str,
+    at_ms: int,
+) -> Execution:
+    """Return an execution under the id that line, version, bucket, targets and cause determine."""
+    bucket_ns = floor_bucket(as_of_ns, version.spec.interval_ns)
+    line = "adhoc" if adhoc else str(environment)
+    parts = (
+        version.tenant,
+        version.strategy,
+        line,
+        version.version,
+        str(bucket_ns),
+        ",".join(targets),
+        cause,
+    )
+    return Execution(
+        id=digest("\n".join(parts).encode()),
+        tenant=version.tenant,
+        strategy=version.strategy,
+        environment=environment,
+        version=version.version,
+        adhoc=adhoc,
+        as_of_ns=as_of_ns,
+        bucket_ns=bucket_ns,
+        targets=targets,
+        cause=cause,
+        by=by,
+        created_ms=at_ms,
+    )
+
+
+def _cause(idempotency_key: str | None, asked: object) -> str:
+    """Return what made an execution; of a keyed one, also a mark of what was asked."""
+    if idempotency_key is None:
+        return f"manual:{token_hex(8)}"
+    return f"key:{digest(json.dumps(asked, sort_keys=True, default=str).encode())}"
+
+
+def _keyed_id(tenant: str, idempotency_key: str) -> str:
+    """Return the id of a keyed trigger: a repeat in a later bucket is the same execution."""
+    return digest(f"key\n{tenant}\n{idempotency_key}".encode())
+
+
+def _one_point(key: WindowKey, spec: StrategySpec) -> WindowRequest:
+    source = spec.source(key.variable)
+    return WindowRequest(
+        source=source.name,
+        columns=source.columns,
+        until_ms=latest_visible_ms(source, key),
+        period=1,
+        revision=EVERYTHING,
+    )

@@ -1,0 +1,101 @@
+"""The Celery application: what is sent where, and how it survives a worker's death.
+
+Only ids travel. A task never raises and never returns a value that is read: the ledger knows what
+is done. Every setting that is not Celery's default has its reason beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from qmtl.common.settings import Settings
+
+CONTROL, NODES, MIRROR = "control", "nodes", "mirror"
+DAY_S = 86_400
+SOFT_SHUTDOWN_S = 10.0
+PERIODIC_EXPIRY_S = 5.0
+
+ROUTES = {
+    "qmtl.control.*": {"queue": CONTROL},
+    "qmtl.nodes.*": {"queue": NODES},
+    "qmtl.mirror.*": {"queue": MIRROR},
+}
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """Return Celery's configuration for these settings."""
+    return {
+        "broker_url": settings.broker_url,
+        "result_backend": settings.broker_url,
+        "include": ["qmtl.tasks.control", "qmtl.tasks.nodes", "qmtl.tasks.mirror"],
+        # Only ids travel, and nothing is ever unpickled.
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "task_queues": [Queue(q) for q in (CONTROL, NODES, MIRROR)],
+        "task_routes": ROUTES,
+        "task_default_queue": CONTROL,
+        # The ledger is the truth; of results a chord alone needs one counter.
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "result_expires": DAY_S,
+        # A message is gone only once its work is committed; the ledger makes repeats harmless.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        # Redelivery would start a long shard twice: it stays above the longest deadline there may
+        # be, and the reaper recovers lost shards within seconds.
+        "broker_transport_options": {
+            "visibility_timeout": max(DAY_S, int(settings.node_timeout_max_s) * 4),
+            "global_keyprefix": f"{{{settings.cell}}}:",
+            "socket_keepalive": True,
+        },
+        "result_backend_transport_options": {"global_keyprefix": f"{{{settings.cell}}}:"},
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # True was seen to lose running tasks when the broker restarts.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_S,
+        "worker_enable_soft_shutdown_on_idle": False,
+        # Flower shows what workers tell it.
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+        "worker_hijack_root_logger": False,
+        "beat_schedule": _schedule(settings),
+        "timezone": "UTC",
+        "enable_utc": True,
+    }
+
+
+def _schedule(settings: Settings) -> dict[str, Any]:
+    return {
+        "reap": {
+            "task": "qmtl.control.reap",
+            "schedule": settings.reap_interval_s,
+            "options": {"expires": PERIODIC_EXPIRY_S},
+        },
+        "repair": {
+            "task": "qmtl.control.repair",
+            "schedule": 60.0,
+            "options": {"expires": 60.0},
+        },
+        "mirror": {
+            "task": "qmtl.mirror.store_results",
+            "schedule": 1.0,
+            "options": {"expires": 1.0},
+        },
+    }
+
+
+def make_app(settings: Settings) -> Celery:
+    """Return an application for these settings; it connects when it is first used."""
+    app = Celery("qmtl")
+    app.config_from_object(configuration(settings))
+    return app
+
+
+app = make_app(Settings.from_env())

@@ -1,0 +1,45 @@
+"""From stages to chords: the dispatcher that Celery is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import Celery, chord, signature
+from celery.canvas import Signature
+from kombu.exceptions import OperationalError
+
+from qmtl.common.errors import Unavailable
+
+CARRY_OUT = "qmtl.control.carry_out"
+ADVANCE = "qmtl.nodes.advance"
+RUN_SHARD = "qmtl.nodes.run_shard"
+
+
+class CeleryDispatcher:
+    """Sends ids to the queues of an application; see the port for what callers may rely on."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def submission(self, tenant: str, submission_id: str) -> None:
+        """Send a submission to the control worker."""
+        self._send(self._signature(CARRY_OUT, tenant, submission_id))
+
+    def advance(self, tenant: str, execution_id: str, stage: int) -> None:
+        """Send an advance to a node worker."""
+        self._send(self._signature(ADVANCE, tenant, execution_id, stage))
+
+    def shards(self, tenant: str, execution_id: str, stage: int, shards: Sequence[int]) -> None:
+        """Send a chord: the shards, and behind the last of them the advance to the next stage."""
+        header = [self._signature(RUN_SHARD, tenant, execution_id, stage, k) for k in shards]
+        body = self._signature(ADVANCE, tenant, execution_id, stage + 1)
+        self._send(chord(header, body, app=self._app))
+
+    def _signature(self, task: str, *args: str | int) -> Signature:
+        return signature(task, args=args, immutable=True, app=self._app)
+
+    def _send(self, message: Signature) -> None:
+        try:
+            message.apply_async(ignore_result=True)
+        except OperationalError as error:
+            raise Unavailable("broker", f"The broker does not take messages: {error}.") from error

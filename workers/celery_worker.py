@@ -1,0 +1,31 @@
+"""How every Celery worker of ours is started."""
+
+from __future__ import annotations
+
+import os
+
+
+def run(queue: str, *, concurrency: int) -> None:
+    """Run a worker of one queue until it is told to stop.
+
+    SIGTERM begins a soft shutdown: running tasks get a few seconds, what is left goes back to the
+    queue. Celery reads the variable for that when it is imported, hence the late import.
+    """
+    os.environ["REMAP_SIGTERM"] = "SIGQUIT"
+    from qmtl.common.log import configure  # noqa: PLC0415
+    from qmtl.tasks.app import app  # noqa: PLC0415
+
+    configure()
+    app.worker_main(
+        [
+            "worker",
+            f"--queues={queue}",
+            f"--hostname={queue}@%h",
+            "--pool=prefork",
+            f"--concurrency={concurrency}",
+            "--events",
+            "--without-gossip",
+            "--without-mingle",
+            "--loglevel=INFO",
+        ]
+    )
