@@ -1,0 +1,124 @@
+"""Read and change in the graph which versions are active."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from neo4j import Transaction
+
+from qmtl.models.strategy import Deployment
+from qmtl.registry.db.content import conflict
+from qmtl.registry.db.neo4j.versions import require_strategy, unknown_version
+
+# A compare-and-set must hold the write lock before it reads: setting ``touched`` takes it. With a
+# bare ``MATCH … WHERE d.version = $expected SET …`` two callers win the same version.
+LOCK_DEPLOYMENT = """
+MERGE (d:Deployment {tenant: $tenant, strategy: $strategy, environment: $environment})
+SET d.touched = coalesce(d.touched, 0) + 1
+WITH d
+RETURN d.version AS version, d.since_ms AS since_ms, d.by AS by
+"""
+
+VERSION_IS_THERE = """
+MATCH (v:StrategyVersion {tenant: $tenant, strategy: $strategy, version: $version})
+RETURN v.version AS version
+"""
+
+CHANGE = """
+MATCH (d:Deployment {tenant: $tenant, strategy: $strategy, environment: $environment})
+SET d.version = $version, d.since_ms = $since_ms, d.by = $by
+CREATE (:Activation {tenant: $tenant, strategy: $strategy, environment: $environment,
+                     version: $version, since_ms: $since_ms, by: $by})
+"""
+
+_FIELDS = """
+RETURN d.tenant AS tenant, d.strategy AS strategy, d.environment AS environment,
+       d.version AS version, d.since_ms AS since_ms, d.by AS by
+"""
+
+ACTIVE = (
+    """
+MATCH (d:Deployment {tenant: $tenant, strategy: $strategy})
+WHERE d.version IS NOT NULL
+"""
+    + _FIELDS
+    + "ORDER BY environment"
+)
+
+ALL_ACTIVE = (
+    """
+MATCH (d:Deployment)
+WHERE d.version IS NOT NULL
+"""
+    + _FIELDS
+    + "ORDER BY tenant, strategy, environment"
+)
+
+HISTORY = (
+    """
+MATCH (d:Activation {tenant: $tenant, strategy: $strategy, environment: $environment})
+"""
+    + _FIELDS
+    + "ORDER BY since_ms DESC"
+)
+
+
+def set_deployment(tx: Transaction, change: Deployment, *, expected: str | None) -> Deployment:
+    """Do ``GraphStore.set_deployment`` inside one transaction."""
+    key = {
+        "tenant": change.tenant,
+        "strategy": change.strategy,
+        "environment": change.environment,
+    }
+    _require_version(tx, change)
+    current = tx.run(LOCK_DEPLOYMENT, key).single(strict=True)
+    if current["version"] == change.version:
+        return _deployment({**key, **current.data()}, change)
+    if current["version"] != expected:
+        raise conflict(change, current["version"])
+    since_ms = max(change.since_ms, (current["since_ms"] or 0) + 1)
+    tx.run(CHANGE, key, version=change.version, since_ms=since_ms, by=change.by).consume()
+    return _deployment({**key, "version": change.version, "since_ms": since_ms, "by": change.by})
+
+
+def _require_version(tx: Transaction, change: Deployment) -> None:
+    if change.version is not None:
+        key = {
+            "tenant": change.tenant,
+            "strategy": change.strategy,
+            "version": change.version,
+        }
+        if tx.run(VERSION_IS_THERE, key).single() is not None:
+            return
+    require_strategy(tx, change.tenant, change.strategy)
+    if change.version is not None:
+        raise unknown_version(change.strategy, change.version)
+
+
+def _deployment(fields: Mapping[str, Any], change: Deployment | None = None) -> Deployment:
+    """Read a deployment; where none was ever made, ``change`` says since when it is known."""
+    return Deployment(
+        tenant=fields["tenant"],
+        strategy=fields["strategy"],
+        environment=fields["environment"],
+        version=fields["version"],
+        since_ms=fields["since_ms"] or (change.since_ms if change else 0),
+        by=fields["by"] or (change.by if change else ""),
+    )
+
+
+def deployments(tx: Transaction, tenant: str, strategy: str) -> list[Deployment]:
+    """Do ``GraphStore.deployments``."""
+    return [_deployment(r) for r in tx.run(ACTIVE, tenant=tenant, strategy=strategy)]
+
+
+def all_deployments(tx: Transaction) -> list[Deployment]:
+    """Do ``GraphStore.all_deployments``."""
+    return [_deployment(r) for r in tx.run(ALL_ACTIVE)]
+
+
+def activations(tx: Transaction, tenant: str, strategy: str, environment: str) -> list[Deployment]:
+    """Do ``GraphStore.activations``."""
+    records = tx.run(HISTORY, tenant=tenant, strategy=strategy, environment=environment)
+    return [_deployment(r) for r in records]
