@@ -1,0 +1,64 @@
+# What a person does with this repository. Everything happens inside .venv, .qmtl and build.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: help demo up test test-real check fmt bench install install-dev clean
+
+help:
+	@echo "make demo       install, start everything, run the example, stop everything"
+	@echo "make up         start everything in the foreground; Ctrl-C stops it"
+	@echo "make test       all tests on the embedded servers"
+	@echo "make test-real  contract and integration tests on Redis, Neo4j and Apache Kafka"
+	@echo "make check      lint, format, types, import contracts"
+	@echo "make fmt        format and mend what can be mended"
+
+$(VENV)/bin/python:
+	@deploy/check-machine $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): setup.cfg deploy/constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint deploy/constraints.txt --editable '.[server,embedded]'
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint deploy/constraints.txt --editable '.[server,embedded,dev]'
+	@touch $@
+
+install: $(STAMP)
+
+install-dev: $(DEV_STAMP)
+
+demo: install
+	@$(BIN)/python examples/demo.py
+
+up: install
+	@exec $(BIN)/qmtl up
+
+test: install-dev
+	$(BIN)/pytest
+
+test-real: install-dev
+	QMTL_TEST_PROFILE=real $(BIN)/pytest tests/contract tests/integration
+
+check: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install-dev
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf build .qmtl
