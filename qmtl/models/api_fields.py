@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
 from typing import Any, Literal
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -10,13 +10,28 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from qmtl.common.errors import InvalidRequest
 from qmtl.common.timeline import MILLISECOND, format_interval, format_time, parse_time
 
-HEX32 = validate.Regexp(r"[0-9a-f]{32}\Z", error="Write 32 hexadecimal characters, lower case.")
-NAME = validate.Regexp(
-    r"[^\W\d][\w.-]{0,127}\Z",
+
+class Pattern(validate.Regexp):
+    """The whole text must match; the pattern is written so that JSON Schema reads it too."""
+
+    def __init__(self, pattern: str, *, error: str) -> None:
+        super().__init__(f"^{pattern}$", error=error)
+        self._whole = re.compile(pattern)
+
+    def __call__(self, value: str) -> str:  # type: ignore[override]  # names are text alone
+        """Return the text that matches."""
+        if self._whole.fullmatch(value) is None:
+            raise ValidationError(self.error or "")
+        return value
+
+
+HEX32 = Pattern("[0-9a-f]{32}", error="Write 32 hexadecimal characters, lower case.")
+NAME = Pattern(
+    r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}",
     error="Write a name: a letter, then up to 127 letters, digits, '_', '.' or '-'.",
 )
-BINDING = validate.Regexp(
-    r"[^\W\d]\w{0,127}(\[[^\x00-\x1f\x7f]{1,120}\])?\Z",
+BINDING = Pattern(
+    r"[^\s\[\]\x00-\x1f]{1,128}(\[[^\x00-\x1f]{1,120}\])?",
     error="Write a node's name, such as 'crossover' or 'sma[10]'.",
 )
 
@@ -40,14 +55,10 @@ class Time(fields.Field[int]):
         super().__init__(**options)
         self._scale = 1 if unit == "ns" else MILLISECOND
 
-    def _serialize(
-        self, value: int | None, attr: str | None, obj: Any, **kwargs: Any
-    ) -> str | None:
+    def _serialize(self, value: int | None, *_: Any, **__: Any) -> str | None:
         return None if value is None else format_time(value * self._scale)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if not isinstance(value, str) or len(value) > 64:
             raise self.make_error("invalid")
         try:
@@ -63,22 +74,18 @@ class Interval(fields.Field[int]):
         options.setdefault("metadata", {"examples": ["1d"]})
         super().__init__(dump_only=True, **options)
 
-    def _serialize(
-        self, value: int | None, attr: str | None, obj: Any, **kwargs: Any
-    ) -> str | None:
+    def _serialize(self, value: int | None, *_: Any, **__: Any) -> str | None:
         return None if value is None else format_interval(value)
 
 
-class Pairs(fields.Field[dict[str, str]]):
+class Pairs(fields.Field[Any]):
     """A tuple of (name, text) inside, an object outside; only written."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("metadata", {"additionalProperties": {"type": "string"}})
         super().__init__(dump_only=True, **options)
 
-    def _serialize(
-        self, value: Iterable[tuple[str, str]] | None, attr: str | None, obj: Any, **kwargs: Any
-    ) -> dict[str, str] | None:
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> dict[str, str] | None:
         return None if value is None else dict(value)
 
 
@@ -97,9 +104,7 @@ class Rows(fields.Field[list[dict[str, Any]]]):
         )
         super().__init__(**options)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[dict[str, Any]]:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[dict[str, Any]]:
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             raise self.make_error("invalid")
         return value

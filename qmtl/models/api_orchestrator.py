@@ -16,9 +16,7 @@ MAX_TARGETS = 10_000
 class TriggerBody(Wire):
     """What ``trigger_pipeline`` takes: an environment, or a version by name."""
 
-    strategy = fields.String(
-        required=True, validate=NAME, metadata={"examples": ["golden_cross"]}
-    )
+    strategy = fields.String(required=True, validate=NAME, metadata={"examples": ["golden_cross"]})
     environment = fields.String(
         allow_none=True,
         validate=ENVIRONMENT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from qmtl.models.api_fields import BINDING, HEX32, Interval, Pairs, Rows, Time, Wire
+from qmtl.models.api_fields import BINDING, HEX32, Interval, Pairs, Pattern, Rows, Time, Wire
 from qmtl.models.datanode import AsOfInput, Input, NodeInput
 from qmtl.models.strategy import ENVIRONMENTS, SubmissionState
 
@@ -47,7 +47,7 @@ class DeactivateBody(Wire):
     )
     expected = fields.String(
         allow_none=True,
-        validate=validate.Regexp(r"([0-9a-f]{32})?\Z", error="Write a version, or '' for none."),
+        validate=Pattern("([0-9a-f]{32})?", error="Write a version, or '' for none."),
         metadata={"description": "Version that must be active now, '' for none."},
     )
 
@@ -128,20 +128,6 @@ class VersionItem(Wire):
     nodes = fields.Integer()
 
 
-class InputView(Wire):
-    """An argument of a node and what it takes."""
-
-    argument = fields.String()
-    kind = fields.Function(
-        lambda item: input_kind(item),
-        metadata={"type": "string", "enum": ["source", "node", "as_of"]},
-    )
-    reads = fields.Function(
-        lambda item: input_reads(item),
-        metadata={"type": ["string", "null"], "description": "Variable or binding."},
-    )
-
-
 def input_kind(item: Input) -> str:
     """Return what an argument takes: ``source``, ``node`` or ``as_of``."""
     if isinstance(item, AsOfInput):
@@ -154,6 +140,20 @@ def input_reads(item: Input) -> str | None:
     if isinstance(item, AsOfInput):
         return None
     return item.binding if isinstance(item, NodeInput) else item.variable
+
+
+class InputView(Wire):
+    """An argument of a node and what it takes."""
+
+    argument = fields.String()
+    kind = fields.Function(
+        input_kind,
+        metadata={"type": "string", "enum": ["source", "node", "as_of"]},
+    )
+    reads = fields.Function(
+        input_reads,
+        metadata={"type": ["string", "null"], "description": "Variable or binding."},
+    )
 
 
 class NodeDeclaration(Wire):

@@ -1,0 +1,63 @@
+"""The HTTP application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+import qmtl
+from qmtl.common.errors import QmtlError
+from qmtl.common.settings import Settings
+from qmtl.web import errors
+from qmtl.web.auth import parse_keys
+from qmtl.web.context import EXTENSION, Services
+from qmtl.web.docs import docs
+from qmtl.web.executions import executions
+from qmtl.web.health import health
+from qmtl.web.nodes import nodes
+from qmtl.web.openapi import ProblemApi, query_parameters
+from qmtl.web.requests import guard_requests
+from qmtl.web.sources import sources
+from qmtl.web.strategies import strategies
+from qmtl.web.submissions import submissions
+from qmtl.web.waiting import WaitingRoom
+
+if TYPE_CHECKING:
+    from qmtl.orchestrator.api import Orchestrator
+    from qmtl.registry.api import Registry
+
+THREADS = 8
+WAITING = THREADS - 2  # so that health and short requests are always served
+
+
+def create_app(settings: Settings, registry: Registry, orchestrator: Orchestrator) -> Flask:
+    """Return the application that serves these services.
+
+    Args:
+        settings: What this process was told; ``api_keys`` says who may write.
+        registry: What is registered and active.
+        orchestrator: Submissions, executions and results.
+
+    Raises:
+        InvalidSetting: ``api_keys`` is malformed.
+    """
+    keys = parse_keys(settings.api_keys)
+    app = Flask("qmtl.web")
+    app.config.update(
+        API_TITLE="QMTL",
+        API_VERSION=qmtl.__version__,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        MAX_CONTENT_LENGTH=settings.request_limit_bytes,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    app.extensions[EXTENSION] = Services(settings, registry, orchestrator, WaitingRoom(WAITING))
+    app.register_error_handler(QmtlError, errors.from_qmtl_error)
+    app.register_error_handler(Exception, errors.from_exception)
+    api = ProblemApi(app)
+    for resource in (strategies, submissions, sources, executions, nodes, health):
+        api.register_blueprint(resource.blueprint)
+    app.register_blueprint(docs)
+    guard_requests(app, keys, query_parameters(app, api))
+    return app
