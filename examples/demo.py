@@ -16,16 +16,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
+from qmtl.stack.system import System
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from qmtl.common.errors import QmtlError
 from qmtl.common.timeline import UNITS, format_time, parse_time
-from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.result_topic import TopicRecord
 from qmtl.sdk.client import Client
-from qmtl.stack.system import System
 
 HERE = Path(__file__).parent
 STRATEGY = HERE / "golden_cross.py"

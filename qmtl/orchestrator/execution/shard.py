@@ -105,10 +105,12 @@ class ShardRunner:
                 memory_bytes=max(n.memory_bytes for n in work),
                 value_limit_bytes=self._value_limit_bytes,
             ) as executor:
-                for outcome in executor.run(
-                    calls_of(work), values, should_stop=lambda: commits.lease.lost
-                ):
-                    commits.add(node_commit(outcome, execution.attempt))
+                executor.run(
+                    calls_of(work),
+                    values,
+                    on_outcome=lambda o: commits.add(node_commit(o, execution.attempt)),
+                    should_stop=lambda: commits.lease.lost,
+                )
         except SandboxFailure as error:
             failure = ErrorRecord(code=error.code, message=str(error))
             for node in work:
@@ -152,8 +154,8 @@ def calls_of(nodes: Sequence[PlannedNode]) -> list[Call]:
 
 
 def _call(node: PlannedNode) -> Call:
-    inputs = []
-    as_of_argument = None
+    inputs: list[tuple[str, str]] = []
+    as_of: list[tuple[str, int]] = []
     for given in node.inputs:
         match given:
             case NodeInput(argument=argument, binding=node_id):
@@ -161,14 +163,13 @@ def _call(node: PlannedNode) -> Call:
             case SourceInput(argument=argument, variable=variable):
                 inputs.append((argument, str(WindowKey(variable, node.bucket_ns))))
             case AsOfInput(argument=argument):
-                as_of_argument = argument
+                as_of.append((argument, node.bucket_ns))
     return Call(
         node_id=node.node_id,
         function=node.function,
         inputs=tuple(inputs),
         params=tuple((name, ast.literal_eval(text)) for name, text in node.params),
-        as_of_argument=as_of_argument,
-        as_of_ns=node.bucket_ns,
+        as_of_ns=tuple(as_of),
         timeout_s=node.timeout_s,
         retries=node.retries,
         memory_bytes=node.memory_bytes,

@@ -11,7 +11,7 @@ import msgspec
 from qmtl.common.errors import InvalidRequest, QmtlError, Unavailable, to_document
 from qmtl.models.strategy import Deployment, Submission, SubmissionState
 from qmtl.orchestrator.dispatcher import Dispatcher
-from qmtl.parsing import parse_strategy
+from qmtl.parsing.parser import parse_strategy
 from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore
 
