@@ -53,7 +53,7 @@ def required(spec: StrategySpec, targets: Sequence[str]) -> tuple[NodeSpec, ...]
                 f"Strategy {spec.name!r} binds no node {target!r}.",
                 hint=f"It binds {', '.join(sorted(known))}.",
             )
-    wanted = Dag({n.name: n.upstream() for n in spec.nodes}).ancestors(targets) | set(targets)
+    wanted = Dag.of({n.name: n.upstream() for n in spec.nodes}).ancestors(targets) | set(targets)
     return tuple(node for node in spec.nodes if node.name in wanted)
 
 

@@ -1,0 +1,37 @@
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from qmtl.common.errors import InvalidSetting
+from qmtl.common.settings import Settings
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "settings.md"
+
+
+def test_settings_are_read_back_from_their_variables() -> None:
+    settings = Settings(cell="eu", slots=7, lease_s=2.5, api_keys="a:default:00")
+    assert Settings.from_env(settings.to_env()) == settings
+
+
+@pytest.mark.parametrize("text", ["two", "", "1.5", "0", "-1"])
+def test_a_value_of_the_wrong_kind_names_its_variable(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="QMTL_SLOTS"):
+        Settings.from_env({"QMTL_SLOTS": text})
+
+
+def test_no_secret_shows_in_the_representation() -> None:
+    settings = Settings(
+        graph_password="hush",
+        api_keys="a:default:hush",
+        broker_url="redis://:hush@h/0",
+        state_url="redis://:hush@h/1",
+    )
+    assert "hush" not in repr(settings)
+
+
+def test_the_reference_lists_every_setting_with_its_default() -> None:
+    text = REFERENCE.read_text()
+    for field in fields(Settings):
+        default = f"`{field.default}`" if field.default != "" else "none"
+        assert f"| `QMTL_{field.name.upper()}` | {default} |" in text
