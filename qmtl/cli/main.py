@@ -1,0 +1,121 @@
+"""The command ``qmtl``: which commands there are, and what becomes of errors."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from qmtl.cli.session import FAILED, UNREACHABLE, Session
+from qmtl.common.errors import InvalidRequest, QmtlError, StrategyRejected, Unavailable
+
+# name -> (module, its click command, one line for --help). Loaded when used, so that --help is
+# quick and a command that needs the server packages does not keep the others from running.
+COMMANDS = {
+    "run": ("qmtl.cli.run", "run", "Run a strategy here, on data from CSV files."),
+    "check": ("qmtl.cli.check", "check", "Say what the parser refuses of a strategy."),
+    "submit": ("qmtl.cli.submit", "submit", "Register a strategy with a server."),
+    "activate": ("qmtl.cli.submit", "activate", "Make a version active in an environment."),
+    "deactivate": ("qmtl.cli.submit", "deactivate", "Leave an environment without a version."),
+    "points": ("qmtl.cli.points", "points", "Append the points of a CSV file to a source."),
+    "trigger": ("qmtl.cli.executions", "trigger", "Start an execution."),
+    "status": ("qmtl.cli.executions", "status", "Show how far an execution is."),
+    "results": ("qmtl.cli.executions", "results", "Show the results of an execution."),
+    "up": ("qmtl.cli.up", "up", "Run the whole system in the foreground."),
+    "stack": ("qmtl.cli.stack", "stack", "Start, stop and look at the servers alone."),
+    "version": ("qmtl.cli.version", "version", "Print the version."),
+}
+SERVER_COMMANDS = frozenset({"up", "stack"})
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """Return the commands in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Import a command; a missing extra is named with the way to install it."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise _missing_extra(cmd_name, error) from error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error becomes a sentence, a hint and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except QmtlError as error:
+            _show(error)
+            ctx.exit(UNREACHABLE if isinstance(error, Unavailable) else FAILED)
+        except ModuleNotFoundError as error:
+            if ctx.invoked_subcommand not in SERVER_COMMANDS:
+                raise
+            raise _missing_extra(ctx.invoked_subcommand, error) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--url", help="Address of the server; default: QMTL_URL, else port 8000 here.")
+@click.option("--debug", is_flag=True, help="Show the traceback of a bug.")
+@click.pass_context
+def cli(ctx: click.Context, url: str | None, debug: bool) -> None:
+    """Strategies as DAGs of pure functions: run them here, or on a server.
+
+    Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 the server cannot be reached.
+    """
+    owns_process = isinstance(ctx.obj, Session) and ctx.obj.owns_process
+    ctx.obj = Session(url=url, debug=debug, owns_process=owns_process)
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    try:
+        cli(prog_name="qmtl", obj=Session(owns_process=True))
+    except Exception as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        click.echo(
+            f"This is a bug in qmtl: {type(error).__name__}: {error}. "
+            f"`qmtl --debug ...` shows where it happened.",
+            err=True,
+        )
+        sys.exit(FAILED)
+
+
+def _show(error: QmtlError) -> None:
+    if isinstance(error, StrategyRejected):
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        return
+    click.echo(f"Error: {error.detail}", err=True)
+    if isinstance(error, InvalidRequest):
+        for field, messages in error.fields.items():
+            click.echo(f"  {field}: {' '.join(messages)}", err=True)
+    if error.hint:
+        click.echo(f"Hint: {error.hint}", err=True)
+
+
+def _missing_extra(command: str | None, error: ModuleNotFoundError) -> Exception:
+    """A missing package of ours is a bug; any other comes with the extras."""
+    if (error.name or "").partition(".")[0] == "qmtl" or command not in SERVER_COMMANDS:
+        return error
+    return click.ClickException(
+        f"qmtl {command} needs the server packages: pip install 'qmtl[server,embedded]' "
+        f"({error.name} is missing)."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What the commands print: tables and JSON on stdout, progress and problems on stderr."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from qmtl.common.errors import Problem
+
+PROGRESS_AFTER_S = 1.0
+_LINE_END = re.compile(r"\r\n|\r|\n")  # as Python counts lines; str.splitlines knows more
+
+
+def print_json(document: object) -> None:
+    """Print a document as JSON, readable for people and programs."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their columns; cells are plain text, never markup."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def print_problems(path: str, source_text: str, problems: Iterable[Problem]) -> None:
+    """Print each problem with the line where it stands and a caret under its column."""
+    lines = _LINE_END.split(source_text)
+    for problem in problems:
+        click.echo(
+            f"{path}:{problem.line}:{problem.column}: {problem.code} {printable(problem.message)}",
+            err=True,
+        )
+        if 1 <= problem.line <= len(lines):
+            line = "".join(c if c.isprintable() else " " for c in lines[problem.line - 1])
+            indent = " " * cell_len(line[: problem.column - 1])
+            click.echo(f"    {line}\n    {indent}^", err=True)
+        if problem.hint:
+            click.echo(f"  Hint: {printable(problem.hint)}", err=True)
+
+
+def printable(text: str) -> str:
+    """Return text without characters that a terminal would act upon."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    if character == "\n":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr for what takes over a second, in a terminal only.
+
+    Yields:
+        A function that takes how much is done, and of how much (0 where unknown).
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+        redirect_stdout=False,  # a local run captures these streams itself, from other threads
+        redirect_stderr=False,
+    )
+    task = bar.add_task(what, total=None)
+    timer = threading.Timer(PROGRESS_AFTER_S, bar.start)
+    timer.daemon = True
+    if sys.stderr.isatty():
+        timer.start()
+    try:
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+    finally:
+        timer.cancel()
+        if timer.ident is not None:
+            timer.join()
+        bar.stop()
+
+
+def duration(duration_ns: float | None) -> str:
+    """Return a duration for people: ``0.31 ms``, ``12.5 s``."""
+    if duration_ns is None:
+        return "-"
+    if duration_ns < 1_000_000_000:
+        return f"{duration_ns / 1e6:.3g} ms"
+    return f"{duration_ns / 1e9:.3g} s"
+
+
+def json_value(value: object) -> dict[str, Any]:
+    """Return a value as the API renders it: ``value_type`` and ``value``, or ``omitted``."""
+    from qmtl.web.rendering import Renderer, TooLong, type_name  # noqa: PLC0415 - imports pandas
+
+    kind = type_name(value)
+    try:
+        return {"value_type": kind, "value": Renderer().render(value), "omitted": False}
+    except TooLong:
+        return {"value_type": kind, "value": None, "omitted": True}

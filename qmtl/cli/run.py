@@ -1,0 +1,122 @@
+"""``qmtl run``: a strategy in this process, on data from CSV files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qmtl.cli import output
+from qmtl.cli.determinism import ensure_deterministic
+from qmtl.cli.parameters import DataType, as_json, as_of, pass_session, strategy_file, targets
+from qmtl.cli.rendering import short
+from qmtl.cli.session import FAILED, Session
+from qmtl.cli.source import load
+from qmtl.common.timeline import format_time
+from qmtl.sdk.pipeline import Pipeline
+from qmtl.sdk.results import Result, Results
+
+
+@click.command()
+@strategy_file
+@click.option(
+    "--data", multiple=True, type=DataType(), help="Data of a source: its variable=FILE.csv."
+)
+@as_of
+@targets
+@as_json
+@pass_session
+@click.pass_context
+def run(
+    ctx: click.Context,
+    session: Session,
+    file: Path,
+    data: tuple[tuple[str, Path], ...],
+    as_of: int | None,
+    targets: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run a strategy here and print its results.
+
+    The time is the moment at which the last row of the data is known, unless --as-of says another.
+    """
+    if session.owns_process:
+        ensure_deterministic()
+    pipeline = load(file)
+    _check_data(pipeline, data)
+    with output.progress("Running") as report:
+        results = pipeline.execute(dict(data), as_of=as_of, targets=targets, on_progress=report)
+    if as_json:
+        output.print_json(_document(pipeline, results))
+    else:
+        _show(results)
+    if results.failed:
+        ctx.exit(FAILED)
+
+
+def _check_data(pipeline: Pipeline, data: tuple[tuple[str, Path], ...]) -> None:
+    known = [s.variable for s in pipeline.spec.sources]
+    given = [variable for variable, _ in data]
+    for variable in given:
+        if variable not in known:
+            raise click.BadParameter(
+                f"the strategy has no source {variable!r}; it has {', '.join(known) or 'none'}.",
+                param_hint="--data",
+            )
+        if given.count(variable) > 1:
+            raise click.BadParameter(f"{variable!r} is given twice.", param_hint="--data")
+
+
+def _document(pipeline: Pipeline, results: Results) -> dict[str, Any]:
+    return {
+        "strategy": pipeline.spec.name,
+        "as_of": None if results.as_of_ns is None else format_time(results.as_of_ns),
+        "results": [_item(result) for result in results.values()],
+    }
+
+
+def _item(result: Result) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "binding": result.name,
+        "node_id": result.node_id,
+        "state": str(result.state),
+        "duration_ms": None if result.duration_ns is None else result.duration_ns / 1e6,
+        "digest": result.digest,
+    }
+    if result.state.has_result:
+        item |= output.json_value(result.value)
+    if result.error is not None:
+        error = result.error
+        item["error"] = {
+            "code": error.code,
+            "message": error.message,
+            "traceback": error.traceback,
+        }
+    if result.logs:
+        item["logs"] = result.logs
+    return item
+
+
+def _show(results: Results) -> None:
+    if results.as_of_ns is not None:
+        click.echo(f"As of {format_time(results.as_of_ns)}")
+    output.print_table(
+        ("binding", "node", "state", "duration", "value"),
+        [
+            (
+                r.name,
+                r.node_id[:8],
+                str(r.state),
+                output.duration(r.duration_ns),
+                short(r.value) if r.state.has_result else (r.error.message if r.error else "-"),
+            )
+            for r in results.values()
+        ],
+    )
+    for result in results.values():
+        if result.logs:
+            click.echo(f"\n{result.name} printed:\n{output.printable(result.logs)}", err=True)
+        if result.error is not None and result.error.traceback:
+            text = output.printable(result.error.traceback)
+            click.echo(f"\n{result.name} failed:\n{text}", err=True)

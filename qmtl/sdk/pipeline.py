@@ -1,0 +1,118 @@
+"""A strategy as an object: what it declares, and a way to run it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from qmtl.common.errors import InvalidRequest
+from qmtl.common.timeline import SECOND, parse_time
+from qmtl.models.datanode import NodeSpec
+from qmtl.models.strategy import StrategySpec
+from qmtl.parsing.parser import parse_strategy
+from qmtl.sdk.files import read_text
+from qmtl.sdk.results import Results
+
+if TYPE_CHECKING:
+    from qmtl.sdk.data import Data
+    from qmtl.sdk.execution import Progress
+
+AsOf = str | int | datetime
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Pipeline:
+    """A parsed strategy.
+
+    ``pipeline = Pipeline.from_file("strategy.py")`` and then
+    ``pipeline.execute({"prices": frame})["signal"].value``.
+    """
+
+    def __init__(self, spec: StrategySpec, source_text: str) -> None:
+        self.spec = spec
+        self.source_text = source_text
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """Parse the strategy in a file, without running anything of it.
+
+        Raises:
+            DataError: The file cannot be read.
+            StrategyRejected: It is no strategy; ``problems`` lists everything that must change.
+        """
+        return cls.from_source(read_text(path))
+
+    @classmethod
+    def from_source(cls, text: str) -> Self:
+        """Parse the text of a strategy, without running anything of it.
+
+        Raises:
+            StrategyRejected: It is no strategy; ``problems`` lists everything that must change.
+        """
+        return cls(parse_strategy(text), text)
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self.spec.name!r}, {len(self.nodes)} nodes)"
+
+    @property
+    def nodes(self) -> tuple[NodeSpec, ...]:
+        """Return the declared nodes, upstream first."""
+        return self.spec.nodes
+
+    def execute(
+        self,
+        inputs: Mapping[str, Data] | None = None,
+        *,
+        as_of: AsOf | None = None,
+        targets: Sequence[str] = (),
+        on_progress: Progress | None = None,
+    ) -> Results:
+        """Run the strategy in this process.
+
+        Args:
+            inputs: Data by the source's variable: a pandas object with a UTC index, rows with
+                ``ts``, Points, or the path of a CSV file.
+            as_of: RFC 3339 text, nanoseconds or an aware datetime; default: the moment at which
+                the last point of the data becomes visible.
+            targets: Bindings wanted, with what they rest on; default: all.
+            on_progress: Called after each node with nodes done and nodes in all.
+
+        Returns:
+            The results by binding; a node that failed has its error and no value.
+
+        Raises:
+            InvalidRequest: An input names no source, or ``as_of`` is no time.
+            DataError: Data cannot be used, or a source that is read has no visible point.
+            UnknownTarget: A target is no binding of the strategy.
+        """
+        from qmtl.sdk.data import default_as_of_ns, read_inputs  # noqa: PLC0415 - pandas is slow
+        from qmtl.sdk.execution import execute  # noqa: PLC0415 - to import, parsing needs none
+
+        points = read_inputs(self.spec, inputs or {})
+        if as_of is None:
+            as_of_ns = default_as_of_ns(self.spec.sources, points)
+        else:
+            as_of_ns = _nanoseconds(as_of)
+        return execute(
+            self.spec,
+            self.source_text,
+            points,
+            as_of_ns=as_of_ns,
+            targets=targets,
+            on_progress=on_progress,
+        )
+
+
+def _nanoseconds(as_of: AsOf) -> int:
+    if isinstance(as_of, str):
+        return parse_time(as_of)
+    if isinstance(as_of, int):
+        return as_of
+    if as_of.tzinfo is None:
+        raise InvalidRequest(
+            "as_of has no time zone.", hint="Use an aware datetime, such as one in datetime.UTC."
+        )
+    since = as_of - _EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1_000
