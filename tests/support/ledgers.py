@@ -1,0 +1,134 @@
+"""Small executions and plans, and the ledgers that the contract suites run over."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from qmtl.common.redis.connection import connect
+from qmtl.common.redis.keys import Keys
+from qmtl.common.settings import Settings
+from qmtl.models.execution import ErrorRecord, Execution, NodeRecord, NodeState, Plan, PlannedNode
+from qmtl.orchestrator.execution.ledger import Ledger, NodeCommit
+from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
+from qmtl.orchestrator.execution.memory.outbox import MemoryOutbox
+from qmtl.orchestrator.execution.outbox import Outbox
+from qmtl.orchestrator.execution.redis.ledger import RedisLedger
+from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
+
+DAY_NS = 86_400 * 1_000_000_000
+DAY_MS = 86_400 * 1_000
+ERROR = ErrorRecord(code="QMTL-410", message="It raised.")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerUnderTest:
+    """A ledger, its outbox, and how time passes for them."""
+
+    ledger: Ledger
+    outbox: Outbox
+    pass_time: Callable[[float], None]
+
+
+class HandClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at_ms: int = 1_700_000_000_000) -> None:
+        self.at_ms = at_ms
+
+    def __call__(self) -> int:
+        return self.at_ms
+
+    def pass_time(self, seconds: float) -> None:
+        self.at_ms += round(seconds * 1000)
+
+
+def memory_ledger() -> LedgerUnderTest:
+    clock = HandClock()
+    ledger = MemoryLedger(clock)
+    return LedgerUnderTest(ledger, MemoryOutbox(ledger), clock.pass_time)
+
+
+def redis_ledger(settings: Settings) -> LedgerUnderTest:
+    client = connect(settings.state_url, timeout_s=settings.connect_timeout_s)
+    keys = Keys(settings.cell)
+    return LedgerUnderTest(RedisLedger(client, keys), RedisOutbox(client, keys), time.sleep)
+
+
+def new_execution(**fields: Any) -> Execution:
+    """Return an execution of tenant ``acme`` with an id of its own."""
+    values: dict[str, Any] = {
+        "id": uuid.uuid4().hex,
+        "tenant": "acme",
+        "strategy": "golden_cross",
+        "environment": "production",
+        "version": "v1",
+        "adhoc": False,
+        "as_of_ns": 20 * DAY_NS,
+        "bucket_ns": 20 * DAY_NS,
+        "targets": (),
+        "cause": "bucket",
+        "by": "tests",
+        "created_ms": 1_700_000_000_000,
+    }
+    return Execution(**(values | fields))
+
+
+def planned_node(node_id: str, **fields: Any) -> PlannedNode:
+    """Return a daily node without inputs, at day 20."""
+    values: dict[str, Any] = {
+        "names": (f"name_{node_id}",),
+        "function": "f",
+        "inputs": (),
+        "params": (),
+        "interval_ns": DAY_NS,
+        "bucket_ns": 20 * DAY_NS,
+        "timeout_s": 1.0,
+        "retries": 0,
+        "memory_bytes": 1,
+        "max_history": 1_000,
+        "seeded": False,
+        "content_key": node_id,
+    }
+    return PlannedNode(node_id=node_id, **(values | fields))
+
+
+def plan_of(*stages: list[list[str]], **fields: Any) -> Plan:
+    """Return the plan of these stages of shards of node ids."""
+    ids = [node_id for stage in stages for shard in stage for node_id in shard]
+    index = {node_id: i for i, node_id in enumerate(ids)}
+    return Plan(
+        nodes=tuple(planned_node(node_id, **fields) for node_id in ids),
+        stages=tuple(tuple(tuple(index[n] for n in shard) for shard in s) for s in stages),
+        pins=(),
+    )
+
+
+def succeeded(node_id: str, value: bytes = b"1", digest: str | None = None) -> NodeCommit:
+    """Return the commit of a node with a result."""
+    record = NodeRecord(
+        node_id=node_id,
+        state=NodeState.SUCCEEDED,
+        digest=digest or f"digest-{node_id}",
+        size=len(value),
+        started_ms=1_700_000_000_123,
+        duration_ns=2**53 + 1,
+    )
+    return NodeCommit(record, value)
+
+
+def failed(node_id: str) -> NodeCommit:
+    """Return the commit of a node that raised."""
+    record = NodeRecord(node_id=node_id, state=NodeState.FAILED, error=ERROR)
+    return NodeCommit(record)
+
+
+def started(ledger: Ledger, plan: Plan, **fields: Any) -> str:
+    """Create an execution, start it with a plan, and return its id."""
+    execution = new_execution(**fields)
+    ledger.create(execution, {})
+    assert ledger.start(execution.id, plan)
+    return execution.id
