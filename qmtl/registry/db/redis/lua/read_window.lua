@@ -1,0 +1,32 @@
+-- Read the last points of a source at or before a time, as a revision shows them.
+-- KEYS: points (sorted set), facts (hash)
+-- ARGV: until (ms), period, revision
+-- Returns {columns, newest first: time (8 bytes) .. row, each row as wide as the columns}.
+local NAN = '\0\0\0\0\0\0\248\127'
+local points, facts = KEYS[1], KEYS[2]
+local period, revision = tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local columns = redis.call('HGET', facts, 'columns') or '[]'
+local width = 16 + 8 * #cjson.decode(columns)
+local chunk = math.min(math.max(period, 16), 4096)
+-- From here on by rank: a chunk costs what it holds, wherever it lies.
+local start = redis.call('ZCOUNT', points, '(' .. ARGV[1], '+inf')
+
+local taken = {}
+local last = nil
+while #taken < period do
+  local members = redis.call('ZREVRANGE', points, start, start + chunk - 1)
+  for _, member in ipairs(members) do
+    local time = string.sub(member, 9, 16)
+    -- The first member of a time that the revision shows is its latest.
+    if time ~= last and struct.unpack('>I8', member) <= revision then
+      last = time
+      local lacking = string.rep(NAN, (width - #member) / 8)
+      taken[#taken + 1] = string.sub(member, 9) .. lacking
+      if #taken == period then break end
+    end
+  end
+  if #members < chunk then break end
+  start = start + chunk
+end
+return {columns, table.concat(taken)}

@@ -1,0 +1,101 @@
+"""Points of sources in Redis: a sorted set by source, scored by time, one member a revision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import redis
+
+from qmtl.common.redis.connection import translated
+from qmtl.common.redis.keys import Keys
+from qmtl.models.points import Points
+from qmtl.registry.db.columns import check_size, grown, pick, rows_in
+from qmtl.registry.db.point_store import Appended, PointSummary, WindowRequest
+from qmtl.registry.db.redis.scripts import script
+
+NO_COLUMNS = b"[]"
+
+
+class RedisPointStore:
+    """``PointStore`` whose every batch is one script, and every reading one pipeline."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def _points(self, tenant: str, source: str) -> str:
+        return self._keys("points", tenant, source)
+
+    def _facts(self, tenant: str, source: str) -> str:
+        return self._keys("source", tenant, source)
+
+    @translated()
+    def append(self, tenant: str, source: str, points: Points) -> Appended:
+        check_size(points)
+        keys = (self._points(tenant, source), self._facts(tenant, source))
+        times = points.times_ms.astype("<f8").tobytes()
+        seen: bytes = self._client.hget(keys[1], "columns") or NO_COLUMNS  # type: ignore[assignment] # sync client
+        while True:  # ends: another writer can only have added columns
+            columns = grown(_decode(seen), points)
+            rows = rows_in(points, columns).astype("<f8").tobytes()
+            arguments = (seen, msgspec.json.encode(columns), times, rows)
+            reply: Any = self._client.eval(script("append_points"), 2, *keys, *arguments)
+            if len(reply) == 4:
+                return Appended(*map(int, reply))
+            seen = reply[0]
+
+    @translated()
+    def revisions(self, tenant: str, sources: Sequence[str]) -> list[int]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for source in sources:
+                pipe.hget(self._facts(tenant, source), "revision")
+            return [int(reply or 0) for reply in pipe.execute()]
+
+    @translated()
+    def windows(self, tenant: str, requests: Sequence[WindowRequest]) -> list[Points]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for each in requests:
+                keys = (self._points(tenant, each.source), self._facts(tenant, each.source))
+                bounds = (str(each.until_ms), str(each.period), str(each.revision))
+                pipe.eval(script("read_window"), 2, *keys, *bounds)
+            replies = pipe.execute()
+        return [_window(r, each.columns) for r, each in zip(replies, requests, strict=True)]
+
+    @translated()
+    def summaries(self, tenant: str, sources: Sequence[str]) -> list[PointSummary]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for source in sources:
+                pipe.hmget(self._facts(tenant, source), "revision", "count")
+                pipe.zrange(self._points(tenant, source), 0, 0, withscores=True)
+                pipe.zrange(self._points(tenant, source), -1, -1, withscores=True)
+            replies = iter(pipe.execute())
+        return [_summary(*three) for three in zip(replies, replies, replies, strict=True)]
+
+
+def _decode(columns: bytes) -> tuple[str, ...]:
+    return msgspec.json.decode(columns, type=tuple[str, ...])
+
+
+def _window(reply: Sequence[bytes], columns: tuple[str, ...]) -> Points:
+    stored = _decode(reply[0])
+    # One record is its time in big-endian and its row in little-endian doubles, newest first.
+    record = np.dtype([("time", ">f8"), ("row", "<f8", (len(stored),))])
+    table = np.frombuffer(reply[1], dtype=record)[::-1]
+    times_ms = table["time"].astype(np.int64)
+    return pick(times_ms, table["row"].astype(np.float64), stored, columns)
+
+
+def _summary(
+    facts: Sequence[bytes | None],
+    first: Sequence[tuple[bytes, float]],
+    last: Sequence[tuple[bytes, float]],
+) -> PointSummary:
+    return PointSummary(
+        revision=int(facts[0] or 0),
+        count=int(facts[1] or 0),
+        first_ms=int(first[0][1]) if first else None,
+        last_ms=int(last[0][1]) if last else None,
+    )
