@@ -354,6 +354,7 @@ class TestDeployments:
         assert [d.since_ms for d in history] == [5_002, 5_001, 5_000]
         assert history[0] == off
         assert store.deployments(tenant, "crossover") == []
+        assert [d for d in store.all_deployments() if d.tenant == tenant] == [off]
         assert store.activations(tenant, "crossover", "staging") == []
 
     def test_setting_what_is_active_adds_nothing(self, store: GraphStore, tenant: str) -> None:

@@ -37,7 +37,9 @@ class GraphStore(Protocol):
 
         Idempotent: registering the same again changes nothing, registering further bindings of a
         version adds them, and ``complete`` never goes back to False. Registrations of overlapping
-        graphs may run at once, from any number of processes; all succeed.
+        graphs may run at once, from any number of processes; all succeed. What is kept as
+        ``created_at_ms`` is later than that of every earlier version of the strategy, so that
+        versions have one order even where clocks do not.
 
         Returns:
             True where the version was not there before.
@@ -70,14 +72,19 @@ class GraphStore(Protocol):
         """Return the strategy's deployments that have an active version, by environment."""
 
     def all_deployments(self) -> list[Deployment]:
-        """Return every active deployment of every tenant, to repair copies of them."""
+        """Return every deployment of every tenant, to repair copies of them.
+
+        One that was ended is among them, with None for its version: a copy may still call it
+        active.
+        """
 
     def set_deployment(self, change: Deployment, *, expected: str | None) -> Deployment:
         """Change which version is active (None for none) where ``expected`` is active now.
 
         A compare-and-set on the version: of several callers that expect the same, one wins. The
-        change is appended to the deployment's history. Setting what is active already returns the
-        deployment as it stands and adds nothing.
+        change is appended to the deployment's history, its ``since_ms`` moved on where needed to
+        be later than that of the change before. Setting what is active already returns the
+        deployment as it stands and adds nothing, whatever was expected.
 
         Raises:
             DeploymentConflict: Another version is active than ``expected``.

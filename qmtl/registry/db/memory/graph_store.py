@@ -139,12 +139,15 @@ class MemoryGraphStore:
         )
 
     def deployments(self, tenant: str, strategy: str) -> list[Deployment]:
-        return [d for d in self.all_deployments() if (d.tenant, d.strategy) == (tenant, strategy)]
+        return [
+            d
+            for d in self.all_deployments()
+            if (d.tenant, d.strategy) == (tenant, strategy) and d.version is not None
+        ]
 
     def all_deployments(self) -> list[Deployment]:
         with self._lock:
-            latest = [self._history[key][-1] for key in sorted(self._history)]
-            return [d for d in latest if d.version is not None]
+            return [self._history[key][-1] for key in sorted(self._history)]
 
     def set_deployment(self, change: Deployment, *, expected: str | None) -> Deployment:
         with self._lock:

@@ -46,10 +46,10 @@ WHERE d.version IS NOT NULL
     + "ORDER BY environment"
 )
 
-ALL_ACTIVE = (
+ALL = (
     """
 MATCH (d:Deployment)
-WHERE d.version IS NOT NULL
+WHERE d.since_ms IS NOT NULL
 """
     + _FIELDS
     + "ORDER BY tenant, strategy, environment"
@@ -115,7 +115,7 @@ def deployments(tx: Transaction, tenant: str, strategy: str) -> list[Deployment]
 
 def all_deployments(tx: Transaction) -> list[Deployment]:
     """Do ``GraphStore.all_deployments``."""
-    return [_deployment(r) for r in tx.run(ALL_ACTIVE)]
+    return [_deployment(r) for r in tx.run(ALL)]
 
 
 def activations(tx: Transaction, tenant: str, strategy: str, environment: str) -> list[Deployment]:
