@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from qmtl.common.errors import QmtlError
+from qmtl.common.settings import Settings
 from qmtl.common.timeline import UNITS, format_time, parse_time
 from qmtl.orchestrator.execution.result_topic import TopicRecord
 from qmtl.sdk.client import Client
@@ -160,7 +161,7 @@ def short(value: object) -> str:
 
 def mirrored(system: System, executions: list[dict[str, Any]], *, expected: int) -> None:
     """Read the results back from Kafka."""
-    settings = system.settings
+    settings = Settings.from_env(system.environ)
     ids = {execution["id"] for execution in executions}
     with step(f"Reading the topic {settings.results_topic}"):
         topic = KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s)
@@ -203,7 +204,7 @@ def addresses(system: System) -> None:
     out.print("[bold]While it runs (`make up` keeps it running)[/bold]")
     say(f"API            {system.url}/v1/strategies")
     say(f"Documentation  {system.url}/docs")
-    say(f"Flower         {system.flower_url}")
+    say(f"Flower         {system.flower_url} (user {system.flower_user})")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def plan_execution(
 
 def _by_computation(nodes: Sequence[NodeSpec]) -> list[list[NodeSpec]]:
     """Group by node id, in the order in which an id comes first."""
-    first = {}
+    first: dict[str, int] = {}
     for place, node in enumerate(nodes):
         first.setdefault(node.node_id, place)
     ordered = sorted(nodes, key=lambda n: (first[n.node_id], n.name))

@@ -99,7 +99,8 @@ class ShardRunner:
             return
         try:
             with self._executors.acquire(
-                (execution.tenant, execution.version),
+                execution.tenant,
+                execution.version,
                 version.source_text,
                 version.strategy,
                 memory_bytes=max(n.memory_bytes for n in work),
@@ -179,7 +180,12 @@ def _call(node: PlannedNode) -> Call:
 
 def node_commit(outcome: Outcome, attempt: int) -> NodeCommit:
     """Return what the ledger keeps of an outcome."""
-    error = outcome.error
+    problem = outcome.error
+    error = (
+        ErrorRecord(code=problem.code, message=problem.message, traceback=problem.traceback)
+        if problem
+        else None
+    )
     record = NodeRecord(
         node_id=outcome.node_id,
         state=NodeState(outcome.state),
@@ -188,8 +194,7 @@ def node_commit(outcome: Outcome, attempt: int) -> NodeCommit:
         size=len(outcome.value) if outcome.value is not None else None,
         started_ms=outcome.started_ns // 1_000_000,
         duration_ns=outcome.duration_ns,
-        error=error
-        and ErrorRecord(code=error.code, message=error.message, traceback=error.traceback),
+        error=error,
         logs=outcome.logs,
     )
     return NodeCommit(record=record, value=outcome.value)
