@@ -1,0 +1,139 @@
+"""Reading the literal arguments of declarations."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from qmtl.graph.module import ModuleIndex
+from qmtl.parsing import allowed, codes
+from qmtl.parsing.report import Report, nearest
+
+_MAX_TEXT = 4_096
+_MAX_BITS = 1_024
+
+Read = Callable[[object], object]
+
+
+class NotUsable(ValueError):
+    """A literal's type, form or size is outside what is allowed; the message says what is."""
+
+    def __init__(self, wanted: str, code: str = codes.VALUE) -> None:
+        super().__init__(wanted)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a declaration takes.
+
+    Attributes:
+        word: Its name.
+        readers: By keyword, what checks and converts the value.
+        positional: Keywords that may be given by position.
+        required: Keywords that must be given.
+    """
+
+    word: str
+    readers: Mapping[str, Read]
+    positional: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An argument as read, with the place where it stands."""
+
+    value: object
+    at: ast.expr
+
+
+def read_call(
+    call: ast.Call, signature: Signature, index: ModuleIndex, report: Report
+) -> dict[str, Given]:
+    """Return a declaration's arguments by keyword; what cannot be used is noted and left out."""
+    written: dict[str, ast.expr] = dict(zip(signature.positional, call.args, strict=False))
+    for extra in call.args[len(signature.positional) :]:
+        message = f"{signature.word}() takes its further arguments by keyword."
+        report.add(codes.ARGUMENTS, extra, message)
+    for each in call.keywords:
+        if each.arg is None:
+            report.add(codes.NOT_LITERAL, each.value, "`**` hides what is declared.")
+        elif each.arg not in signature.readers:
+            message = f"{signature.word}() has no argument {each.arg!r}."
+            report.add(codes.ARGUMENTS, each.value, message, nearest(each.arg, signature.readers))
+        elif each.arg in written:
+            report.add(codes.ARGUMENTS, each.value, f"{each.arg!r} is given twice.")
+        else:
+            written[each.arg] = each.value
+    for name in signature.required:
+        if name not in written:
+            report.add(codes.ARGUMENTS, call, f"{signature.word}() needs {name!r}.")
+    return {
+        name: given
+        for name, value in written.items()
+        if (given := _read(name, value, signature, index, report)) is not None
+    }
+
+
+def _read(
+    name: str, node: ast.expr, signature: Signature, index: ModuleIndex, report: Report
+) -> Given | None:
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError):
+        _note_no_literal(name, node, index, report)
+        return None
+    try:
+        return Given(signature.readers[name](value), node)
+    except NotUsable as problem:
+        message = f"{name!r} of {signature.word}() must be {problem}, not {_shown(value)}."
+        report.add(problem.code, node, message)
+        return None
+
+
+def _note_no_literal(name: str, node: ast.expr, index: ModuleIndex, report: Report) -> None:
+    for each in ast.walk(node):
+        word = index.language_name(each) if isinstance(each, ast.Call) else None
+        if word in allowed.FUTURE_WORDS:
+            message = f"This version of the language does not have {word!r} yet."
+            report.add(codes.NOT_YET, each, message)
+            return
+    report.add(codes.NOT_LITERAL, node, f"The argument {name!r} is not a literal.")
+
+
+def parameter_text(node: ast.expr) -> str | None:
+    """Return a default's Python literal, the same on every Python; None where it is none."""
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return None
+    # ascii: which characters repr() escapes follows the Unicode tables of the Python that asks.
+    text = ascii(value) if _is_parameter(value) else ""
+    return text if 0 < len(text) <= _MAX_TEXT else None
+
+
+def _is_parameter(value: object) -> bool:
+    match value:
+        case None | bool() | str() | bytes():
+            return True
+        case int():
+            return value.bit_length() <= _MAX_BITS
+        case float():
+            return math.isfinite(value)
+        case list() | tuple():
+            return all(map(_is_parameter, value))
+        case dict():
+            return all(isinstance(k, str) and _is_parameter(v) for k, v in value.items())
+        case _:
+            return False
+
+
+def _shown(value: object) -> str:
+    try:
+        text = ascii(value)
+    except ValueError:  # an integer of more digits than Python converts
+        text = "that number"
+    return text if len(text) <= 60 else f"{text[:57]}..."

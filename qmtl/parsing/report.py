@@ -1,0 +1,60 @@
+"""Collects what is wrong with a source text, so that everything is said at once."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from qmtl.common.errors import Problem, StrategyRejected
+from qmtl.parsing.codes import CODES
+
+NEWLINE = re.compile(r"\r\n|\r|\n")  # as Python counts lines
+MOST = 100  # problems told; nobody reads more
+
+
+class Report:
+    """The problems of one source text."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = NEWLINE.split(text)
+        self._problems: dict[tuple[int, int, str, str], Problem] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._problems)
+
+    def add(self, code: str, at: ast.AST | None, message: str, hint: str | None = None) -> None:
+        """Note a problem at a node of the syntax tree, or of the module as a whole."""
+        line = getattr(at, "lineno", 1)
+        offset = getattr(at, "col_offset", 0)
+        self.add_at(code, line, self._column(line, offset), message, hint)
+
+    def add_at(
+        self, code: str, line: int, column: int, message: str, hint: str | None = None
+    ) -> None:
+        """Note a problem at a 1-based line and column, in characters."""
+        mend = CODES[code].mend if hint is None else hint
+        problem = Problem(code, message, max(line, 1), max(column, 1), mend)
+        self._problems.setdefault((problem.line, problem.column, code, message), problem)
+
+    def reject(self) -> None:
+        """Raise ``StrategyRejected`` with all problems in the text's order, if there are any."""
+        if self._problems:
+            ordered = sorted(self._problems.items(), key=lambda item: item[0])
+            raise StrategyRejected([problem for _, problem in ordered[:MOST]])
+
+    def _column(self, line: int, offset: int) -> int:
+        text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
+        return len(text.encode()[:offset].decode(errors="ignore")) + 1
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the known name most like one, or nothing."""
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
+def rejection(code: str, message: str, line: int = 1, column: int = 1) -> StrategyRejected:
+    """Return the error for the one problem after which nothing more can be read."""
+    return StrategyRejected([Problem(code, message, line, column, CODES[code].mend)])
