@@ -1,0 +1,77 @@
+"""What an executor is asked to call, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+OutcomeState = Literal["SUCCEEDED", "FAILED", "TIMED_OUT"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of one node's function.
+
+    Attributes:
+        node_id: Names the call in its shard; its result is stored under this key.
+        function: Name of the function in the strategy's module.
+        inputs: ``(argument, key)`` pairs; a key is an earlier call's ``node_id`` or names a value
+            that was handed in.
+        params: ``(argument, literal)`` pairs.
+        as_of_ns: ``(argument, bucket)`` pairs for arguments that take the reserved ``as_of``.
+        timeout_s: Limit of one attempt; an executor enforces it, a local call does not.
+        retries: How often the call is made again after an exception. A call that exceeds its
+            limit or kills its executor is not made again.
+        memory_bytes: What the call may use beyond the libraries; an executor's own where 0.
+        seed: From 0 to 2**64 - 1 where the random generators must be seeded.
+    """
+
+    node_id: str
+    function: str
+    inputs: tuple[tuple[str, str], ...] = ()
+    params: tuple[tuple[str, object], ...] = ()
+    as_of_ns: tuple[tuple[str, int], ...] = ()
+    timeout_s: float = 60.0
+    retries: int = 0
+    memory_bytes: int = 0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeError:
+    """Why a call failed.
+
+    Attributes:
+        code: One of the ``NODE_...`` codes, or that of an error of the value.
+        message: ``Type: text`` of the exception, or one sentence.
+        traceback: The strategy's own lines; empty where none was reached.
+    """
+
+    code: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one call.
+
+    Attributes:
+        node_id: Of the call.
+        state: How it ended.
+        value: The encoded result where it succeeded.
+        digest: Of ``value``; empty without one.
+        started_ns: Start of the last attempt, nanoseconds UTC.
+        duration_ns: How long the last attempt took.
+        error: Why it did not succeed.
+        logs: What it printed.
+    """
+
+    node_id: str
+    state: OutcomeState
+    value: bytes | None = None
+    digest: str = ""
+    started_ns: int = 0
+    duration_ns: int = 0
+    error: NodeError | None = None
+    logs: str = ""

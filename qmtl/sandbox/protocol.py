@@ -1,0 +1,188 @@
+"""The messages between an executor and its child, and their frames on the socket.
+
+A frame is a length (4 bytes, big-endian) and a message as msgpack. The parent trusts nothing
+that it reads: a reply's length is checked before its body is taken in, and decoding is strict.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+
+import msgspec
+
+from qmtl.common.codec import decode, encode
+from qmtl.common.errors import SandboxFailure
+from qmtl.sandbox.calls import Call, NodeError, Outcome
+
+_LENGTH = struct.Struct(">I")
+_CHUNK = 1 << 18
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Execute the module of a strategy."""
+
+    source_text: str
+    name: str
+    memory_bytes: int
+    value_limit_bytes: int
+
+
+class WireCall(msgspec.Struct, frozen=True, array_like=True):
+    """A call; ``params`` is an encoded dict, empty where there are none."""
+
+    node_id: str
+    function: str
+    inputs: tuple[tuple[str, str], ...]
+    params: bytes
+    as_of_ns: tuple[tuple[str, int], ...]
+    retries: int
+    memory_bytes: int
+    seed: int | None
+
+    @classmethod
+    def of(cls, call: Call) -> WireCall:
+        return cls(
+            call.node_id,
+            call.function,
+            call.inputs,
+            encode(dict(call.params)) if call.params else b"",
+            call.as_of_ns,
+            call.retries,
+            call.memory_bytes,
+            call.seed,
+        )
+
+    def to_call(self) -> Call:
+        params = decode(self.params) if self.params else None
+        return Call(
+            node_id=self.node_id,
+            function=self.function,
+            inputs=self.inputs,
+            params=tuple(params.items()) if isinstance(params, dict) else (),
+            as_of_ns=self.as_of_ns,
+            retries=self.retries,
+            memory_bytes=self.memory_bytes,
+            seed=self.seed,
+        )
+
+
+class Run(msgspec.Struct, frozen=True, tag="run"):
+    """Make calls in their order, with these values at hand."""
+
+    calls: list[WireCall]
+    values: dict[str, bytes]
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The child is limited; the strategy's own code comes next."""
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """The module was executed, or why not."""
+
+    error: NodeError | None
+
+
+class Outcomes(msgspec.Struct, frozen=True, tag="outcomes"):
+    """Calls that ended."""
+
+    items: list[Outcome]
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """Every call of the run was made or had no inputs."""
+
+
+Request = Load | Run
+Reply = Ready | Loaded | Outcomes | Finished
+
+_encoder = msgspec.msgpack.Encoder()
+_requests = msgspec.msgpack.Decoder(Request)
+_replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+
+
+def frame(message: Request | Reply) -> bytes:
+    """Return a message as a frame.
+
+    Raises:
+        SandboxFailure: It is over 4 GiB.
+    """
+    body = _encoder.encode(message)
+    if len(body) >= 1 << 32:
+        raise SandboxFailure("A message to an executor is over 4 GiB.")
+    return _LENGTH.pack(len(body)) + body
+
+
+def read_request(sock: socket.socket) -> Request | None:
+    """Wait for the next request; None at the end of the stream."""
+    head = _read_exactly(sock, _LENGTH.size)
+    if head is None:
+        return None
+    body = _read_exactly(sock, _LENGTH.unpack(head)[0])
+    return None if body is None else _requests.decode(body)
+
+
+def _read_exactly(sock: socket.socket, size: int) -> bytes | None:
+    buffer = bytearray(size)
+    view = memoryview(buffer)
+    while view:
+        count = sock.recv_into(view)
+        if count == 0:
+            return None
+        view = view[count:]
+    return bytes(buffer)
+
+
+class ReplyReader:
+    """Replies from a socket that is read without blocking past a timeout."""
+
+    def __init__(self, sock: socket.socket, cap_bytes: int) -> None:
+        self._sock = sock
+        self._cap = cap_bytes
+        self._buffer = bytearray()
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        self.ended = False
+
+    def read(self, timeout_s: float) -> list[Reply]:
+        """Return the replies that are complete, after at most ``timeout_s`` seconds.
+
+        ``ended`` is true from the call on that met the end of the stream.
+
+        Raises:
+            SandboxFailure: A reply is over the cap or malformed.
+        """
+        if self._poll.poll(max(0.0, timeout_s) * 1_000):
+            self._receive()
+        replies = []
+        while (body := self._next_body()) is not None:
+            try:
+                replies.append(_replies.decode(body))
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise SandboxFailure(f"An executor sent a malformed reply: {error}") from error
+        return replies
+
+    def _receive(self) -> None:
+        try:
+            chunk = self._sock.recv(_CHUNK)
+        except ConnectionError:
+            chunk = b""
+        self.ended = not chunk
+        self._buffer += chunk
+
+    def _next_body(self) -> bytes | None:
+        if len(self._buffer) < _LENGTH.size:
+            return None
+        size: int = _LENGTH.unpack_from(self._buffer)[0]
+        if size > self._cap:
+            raise SandboxFailure(
+                f"An executor announced a reply of {size:,} bytes; the limit is {self._cap:,}."
+            )
+        end = _LENGTH.size + size
+        if len(self._buffer) < end:
+            return None
+        body = bytes(self._buffer[_LENGTH.size : end])
+        del self._buffer[:end]
+        return body
