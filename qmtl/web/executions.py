@@ -151,7 +151,7 @@ def get_results(query: dict[str, Any], execution_id: str) -> dict[str, Any]:
     },
 )
 def get_result(query: dict[str, Any], execution_id: str, binding: str) -> Any:
-    """Show one result; its encoded bytes where ``Accept`` asks for them."""
+    """Show one result; its encoded bytes where the Accept header asks for them."""
     wanted = request.accept_mimetypes.best_match([bodies.JSON, VALUE])
     if wanted is None and request.accept_mimetypes:
         abort(406, message=f"A result is served as {bodies.JSON} or {VALUE}.")
