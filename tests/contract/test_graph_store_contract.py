@@ -14,6 +14,7 @@ from qmtl.common.errors import (
     DeploymentConflict,
     QmtlError,
     SourceConflict,
+    Unavailable,
     UnknownNode,
     UnknownSource,
     UnknownStrategy,
@@ -584,3 +585,10 @@ def nodes_with(store: GraphStore, tenant: str, tag: str) -> list[str]:
 
 def by_name(item) -> tuple[str, ...]:
     return item.names
+
+
+def test_a_wrong_password_is_named(settings: Settings) -> None:
+    with connect(settings.graph_url, settings.graph_user, "wrong", timeout_s=3) as driver:
+        store = Neo4jGraphStore(driver, settings.graph_database)
+        with pytest.raises(Unavailable, match="refuses the user or the password"):
+            store.ping()
