@@ -25,7 +25,8 @@ def check(ctx: click.Context, file: Path, as_json: bool) -> None:
         output.print_json({"file": str(file), "problems": problems})
         ctx.exit(FAILED if problems else 0)
     spec = load(file).spec
-    click.echo(f"{spec.name}: {len(spec.nodes)} nodes, {len(spec.sources)} sources, no problem.")
+    counts = f"nodes: {len(spec.nodes)}, sources: {len(spec.sources)}"
+    click.echo(f"{spec.name} has no problem ({counts}).")
 
 
 def _problems(file: Path) -> list[dict[str, object]]:

@@ -74,10 +74,15 @@ def default_as_of_ns(sources: Iterable[SourceSpec], points: Mapping[str, Points]
 
 
 def missing_data(source: SourceSpec, at_ns: int | None = None) -> MissingData:
-    """Return the error for a source that a run needs and that shows no point."""
-    when = f" that is visible at {format_time(at_ns)}" if at_ns is not None else ""
+    """Return the error for a source without data, or with none that is visible at a time."""
+    named = f"Source {source.variable!r} ({source.name}) has no point"
+    if at_ns is not None:
+        return MissingData(
+            f"{named} that is visible at {format_time(at_ns)}.",
+            hint="Choose a later as_of, or give it earlier data.",
+        )
     return MissingData(
-        f"Source {source.variable!r} ({source.name}) has no point{when}.",
+        f"{named}.",
         hint=f"Give it data with --data {source.variable}=FILE.csv, "
         f'or inputs={{"{source.variable}": ...}} in Python.',
     )
