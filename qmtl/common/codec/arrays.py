@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from qmtl.common.codec.buffers import Buffers, Column, Header, pack
-from qmtl.common.codec.plain import Ext, lower
+from qmtl.common.codec.kinds import Ext
+from qmtl.common.codec.lowering import lower
 from qmtl.common.codec.refusal import Refused, refuse_type
 from qmtl.common.errors import CorruptValue
 

@@ -6,7 +6,7 @@ import msgspec
 
 from qmtl.common.codec.arrays import read_array
 from qmtl.common.codec.buffers import Header, unpack
-from qmtl.common.codec.plain import raise_extension
+from qmtl.common.codec.raising import raise_extension
 
 _decoder = msgspec.msgpack.Decoder(Header, ext_hook=raise_extension)
 

@@ -16,7 +16,8 @@ from qmtl.common.codec.arrays import (
     set_missing_times,
 )
 from qmtl.common.codec.buffers import Buffers, Column, Header, Labels, pack
-from qmtl.common.codec.plain import Ext, lower
+from qmtl.common.codec.kinds import Ext
+from qmtl.common.codec.lowering import lower
 from qmtl.common.codec.refusal import Refused, refuse_type
 from qmtl.common.codec.text import lower_text, read_text
 from qmtl.common.errors import CorruptValue
