@@ -11,6 +11,8 @@ from flask import request
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import abort
 
+from qmtl.web.context import services
+
 JSON = "application/json"
 CSV = "text/csv"
 PYTHON = "text/x-python"
@@ -56,10 +58,13 @@ def load_text(what: str) -> str:
 
 def body_bytes() -> bytes:
     """Return the whole body; answers 413 with the limit named where it is larger."""
-    limit = request.max_content_length
-    if limit is not None and (request.content_length or 0) > limit:
+    limit = services().settings.request_limit_bytes
+    if request.content_length is not None and request.content_length > limit:
         refuse_size("body", limit)
-    return request.get_data(cache=False)
+    data = request.get_data(cache=False)
+    if request.content_length is None and len(data) >= limit:
+        refuse_size("body", limit)  # a chunked body would be cut off there, without a word
+    return data
 
 
 def refuse_size(what: str, limit: int) -> NoReturn:

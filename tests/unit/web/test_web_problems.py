@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -110,6 +112,18 @@ def test_a_body_over_the_limit_is_refused_with_the_limit(content_type: str):
     answer = web.client.post(SUBMIT, data=b"x" * 1_001, content_type=content_type, headers=AUTH)
     assert answer.status_code == 413
     assert "1000 bytes" in answer.get_json()["detail"]
+
+
+def test_a_chunked_body_over_the_limit_is_refused_rather_than_cut_off():
+    web = make_web(request_limit_bytes=1_000)
+    answer = web.client.post(
+        SUBMIT,
+        input_stream=io.BytesIO(b"#" * 1_500),
+        content_type="text/x-python",
+        headers=AUTH,
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answer.status_code == 413
 
 
 def test_a_server_that_is_away_is_503_with_when_to_try_again(web: Web):
