@@ -1,0 +1,140 @@
+"""Topics of results in Kafka."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from typing import Any
+
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from qmtl.common.errors import Unavailable
+from qmtl.common.kafka import connection
+from qmtl.common.kafka.ping import ping
+from qmtl.orchestrator.execution.result_topic import TopicRecord
+
+POLL_MS = 100
+TOPIC_CONFIGS = {"max.message.bytes": str(connection.LARGEST_RECORD_BYTES)}
+
+
+class KafkaResultTopic:
+    """Sends records with an idempotent producer, made when first needed.
+
+    A broker that lost its data never accepts the old producer again, and has lost the topics too.
+    So after any failure both are made anew: at once where the producer had served before, else
+    with the next call.
+    """
+
+    def __init__(self, servers: str, *, timeout_s: float, partitions: int = 1) -> None:
+        self._servers = servers
+        self._timeout_s = timeout_s
+        self._partitions = partitions
+        self._producer: KafkaProducer | None = None
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+
+    def ping(self) -> None:
+        ping(self._servers, self._timeout_s)
+
+    def send(self, records: Sequence[TopicRecord]) -> None:
+        if not records:
+            return
+        with self._lock:
+            if self._producer is not None:
+                try:
+                    self._send(records)
+                except Unavailable:
+                    self._discard()
+                else:
+                    return
+            try:
+                self._send(records)
+            except Unavailable:
+                self._discard()
+                raise
+
+    @connection.translated()
+    def _send(self, records: Sequence[TopicRecord]) -> None:
+        if self._producer is None:
+            self._producer = connection.new_producer(self._servers, timeout_s=self._timeout_s)
+        self._make_topics({record.topic for record in records} - self._known)
+        ends = time.monotonic() + connection.DELIVERY_FACTOR * self._timeout_s
+        futures = [
+            self._producer.send(
+                record.topic,
+                key=record.key.encode(),
+                value=record.value,
+                headers=[(name, text.encode()) for name, text in record.headers.items()],
+            )
+            for record in records
+        ]
+        self._producer.flush(timeout=max(0.0, ends - time.monotonic()))
+        for future in futures:
+            future.get(timeout=max(0.0, ends - time.monotonic()))
+
+    def _make_topics(self, topics: set[str]) -> None:
+        if not topics:
+            return
+        with closing(connection.new_admin(self._servers, timeout_s=self._timeout_s)) as admin:
+            for topic in sorted(topics):
+                wanted = {
+                    "num_partitions": self._partitions,
+                    "replication_factor": 1,
+                    "configs": TOPIC_CONFIGS,
+                }
+                with suppress(TopicAlreadyExistsError):
+                    admin.create_topics({topic: wanted}, wait_for_metadata=True)
+                self._known.add(topic)
+
+    def _discard(self) -> None:
+        """Let go of the producer and of what it knew; what it still holds is given up."""
+        producer, self._producer = self._producer, None
+        self._known.clear()
+        if producer is not None:
+            with suppress(KafkaError):  # it is given up either way
+                producer.close(timeout=0)
+
+    @connection.translated()
+    def read_all(self, topic: str, *, idle_s: float, limit: int) -> list[TopicRecord]:
+        found: list[TopicRecord] = []
+        consumer = connection.new_consumer(self._servers, timeout_s=self._timeout_s)
+        with closing(consumer):
+            partitions = [TopicPartition(topic, p) for p in _partitions(consumer, topic)]
+            if not partitions:
+                return []
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            ends = time.monotonic() + idle_s
+            # A broker's end offset is not to be trusted; that nothing comes any more is.
+            while len(found) < limit and time.monotonic() < ends:
+                batches = consumer.poll(timeout_ms=POLL_MS, max_records=limit - len(found))
+                for batch in batches.values():
+                    found += (_record(each) for each in batch)
+                    ends = time.monotonic() + idle_s
+        return found
+
+    def close(self) -> None:
+        with self._lock:
+            producer, self._producer = self._producer, None
+            self._known.clear()
+        if producer is not None:
+            producer.close(timeout=self._timeout_s)
+
+
+def _partitions(consumer: Any, topic: str) -> list[int]:
+    """Return a topic's partitions, none where it does not exist."""
+    if topic not in consumer.topics():
+        return []
+    return sorted(consumer.partitions_for_topic(topic) or ())
+
+
+def _record(message: Any) -> TopicRecord:
+    return TopicRecord(
+        topic=message.topic,
+        key=(message.key or b"").decode(),
+        value=message.value or b"",
+        headers={name: value.decode() for name, value in message.headers},
+    )

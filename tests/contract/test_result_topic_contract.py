@@ -1,0 +1,128 @@
+"""What every result topic promises its callers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qmtl.common.errors import Unavailable
+from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
+from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
+from qmtl.orchestrator.execution.result_topic import ResultTopic, TopicRecord
+from tests.support.servers import settings_of, start_stack, unique
+
+IDLE_S = 0.5
+
+
+@pytest.fixture(params=["memory", "kafka"])
+def topics(request: pytest.FixtureRequest) -> Iterator[ResultTopic]:
+    subject: ResultTopic
+    if request.param == "memory":
+        subject = MemoryResultTopic()
+    else:
+        settings = request.getfixturevalue("settings")
+        subject = KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s)
+    yield subject
+    subject.close()
+
+
+@pytest.fixture
+def name() -> str:
+    return unique("qmtl.results")
+
+
+def record(topic: str, number: int, key: str = "node") -> TopicRecord:
+    headers = {"content-type": "application/json", "dedupe-id": f"é{number}"}
+    return TopicRecord(topic=topic, key=key, value=b'{"n":%d}' % number, headers=headers)
+
+
+def read(topics: ResultTopic, name: str, limit: int = 10_000) -> list[TopicRecord]:
+    return topics.read_all(name, idle_s=IDLE_S, limit=limit)
+
+
+def test_a_broker_answers_a_ping(topics: ResultTopic) -> None:
+    topics.ping()
+
+
+def test_records_come_back_in_order_with_key_and_headers(topics: ResultTopic, name: str) -> None:
+    records = [record(name, number) for number in range(3)]
+    topics.send(records)
+    assert read(topics, name) == records
+
+
+def test_topics_are_apart(topics: ResultTopic, name: str) -> None:
+    topics.send([record(name, 1), record(f"{name}.adhoc", 2)])
+    assert read(topics, f"{name}.adhoc") == [record(f"{name}.adhoc", 2)]
+
+
+def test_a_topic_that_nobody_sent_to_is_empty(topics: ResultTopic, name: str) -> None:
+    assert read(topics, name) == []
+    assert read(topics, name) == []  # reading did not make it either
+
+
+def test_what_is_sent_later_stands_behind(topics: ResultTopic, name: str) -> None:
+    topics.send([record(name, 1)])
+    topics.send([record(name, 1)])
+    topics.send([record(name, 2)])
+    assert read(topics, name) == [record(name, 1), record(name, 1), record(name, 2)]
+
+
+def test_sending_nothing_is_allowed(topics: ResultTopic) -> None:
+    topics.send([])
+
+
+def test_no_more_is_read_than_asked_for(topics: ResultTopic, name: str) -> None:
+    topics.send([record(name, number) for number in range(5)])
+    assert read(topics, name, limit=2) == [record(name, 0), record(name, 1)]
+
+
+def test_thousands_of_records_arrive(topics: ResultTopic, name: str) -> None:
+    records = [record(name, number) for number in range(3_000)]
+    topics.send(records)
+    assert read(topics, name) == records
+
+
+def test_a_record_of_megabytes_arrives(topics: ResultTopic, name: str) -> None:
+    large = TopicRecord(topic=name, key="node", value=b"x" * 3_000_000, headers={})
+    topics.send([large, record(name, 1)])
+    assert read(topics, name) == [large, record(name, 1)]
+
+
+def test_a_closed_topic_is_reached_again(topics: ResultTopic, name: str) -> None:
+    topics.send([record(name, 1)])
+    topics.close()
+    if isinstance(topics, KafkaResultTopic):
+        topics.send([record(name, 2)])
+        assert read(topics, name) == [record(name, 1), record(name, 2)]
+
+
+def test_a_broker_that_is_away_is_unavailable(name: str) -> None:
+    topics = KafkaResultTopic("127.0.0.1:1", timeout_s=0.3)
+    for attempt in (
+        topics.ping,
+        lambda: topics.send([record(name, 1)]),
+        lambda: read(topics, name),
+    ):
+        with pytest.raises(Unavailable) as caught:
+            attempt()
+        assert caught.value.service == "kafka"
+
+
+def test_sending_goes_on_whether_a_broker_is_back_at_once_or_later(
+    tmp_path: Path, name: str
+) -> None:
+    with start_stack(tmp_path) as stack:
+        topics = KafkaResultTopic(settings_of(stack).kafka_servers, timeout_s=1.0)
+        topics.send([record(name, 1)])
+        stack.restart("kafka")
+        topics.send([record(name, 2)])
+        assert read(topics, name)[-1] == record(name, 2)
+        stack.kill("kafka")
+        with pytest.raises(Unavailable):
+            topics.send([record(name, 3)])
+        stack.restart("kafka")
+        topics.send([record(name, 3)])
+        assert read(topics, name)[-1] == record(name, 3)
+        topics.close()
