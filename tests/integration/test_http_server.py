@@ -1,0 +1,153 @@
+"""The web process itself: gunicorn on real servers, asked from outside."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qmtl.common.settings import Settings
+from tests.support.process_watch import all_end, descendants, eventually
+from tests.support.servers import unique
+from tests.support.strategies import DIAMOND
+from tests.support.web import AUTH, KEY, sha256
+
+pytestmark = pytest.mark.real
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Server:
+    """A running web process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers or {}, encode_chunked=True)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def lives(self) -> bool:
+        try:
+            return self.ask("GET", "/healthz")[0] == 200
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The home and working folder of the process, empty at first."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def server(settings: Settings, home: Path, tmp_path: Path) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    keys = f"tests:{unique('tenant')}:{sha256(KEY)}"
+    settings = replace(settings, api_port=port, api_keys=keys)
+    environ = {
+        **os.environ,
+        **settings.to_env(),
+        "HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    log = tmp_path / "web.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.web"],
+            cwd=home,
+            env=environ,
+            stdout=output,
+            stderr=output,
+        )
+    started = Server(process, port, log)
+    try:
+        assert eventually(started.lives), log.read_text()
+        yield started
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_it_serves_and_names_what_it_stands_on(server: Server):
+    status, body = server.ask("GET", "/readyz")
+    assert (status, body["status"]) == (200, "ready"), body
+    assert body["checks"]["kafka"]["ok"], body
+
+
+def test_a_submission_is_kept_though_no_worker_runs(server: Server):
+    headers = {**AUTH, "Content-Type": "text/x-python"}
+    status, submission = server.ask("POST", "/v1/strategies?wait=0.1", DIAMOND, headers)
+    assert (status, submission["state"]) == (202, "QUEUED")
+    again = server.ask("GET", f"/v1/submissions/{submission['id']}", headers=AUTH)
+    assert again == (200, submission)
+
+
+def test_a_chunked_body_is_bounded_like_any_other(server: Server):
+    def chunks() -> Iterator[bytes]:
+        for _ in range(33):
+            yield b"#" * 2**20
+
+    headers = {**AUTH, "Content-Type": "text/x-python", "Transfer-Encoding": "chunked"}
+    status, problem = server.ask("POST", "/v1/strategies", chunks(), headers)
+    assert (status, problem["title"]) == (413, "Request Entity Too Large")
+
+
+def test_sigterm_ends_all_of_it_and_nothing_is_left_behind(server: Server, home: Path):
+    workers = descendants(server.process.pid)
+    assert len(workers) == 2
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=30) == 0
+    assert all_end(workers)
+    assert list(home.iterdir()) == []
+
+
+def test_the_log_is_json_without_keys(server: Server):
+    server.ask("GET", "/v1/strategies?limit=3", headers={**AUTH, "X-Request-Id": "seen-1"})
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    request = next(line for line in lines if line.get("request_id") == "seen-1")
+    assert (request["path"], request["status"], request["caller"]) == (
+        "/v1/strategies",
+        200,
+        "tests",
+    )
+    assert KEY not in server.log.read_text()
+    assert sha256(KEY) not in server.log.read_text()
+
+
+def test_malformed_keys_end_it_at_once_with_the_variable_and_no_secret(home: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.web"],
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "QMTL_API_KEYS": "tests:default:hush"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "QMTL_API_KEYS" in done.stderr
+    assert "hush" not in done.stderr
