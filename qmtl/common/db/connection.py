@@ -38,6 +38,14 @@ FIRST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.25
 
 
+class Collision(Exception):
+    """A statement met half of what another transaction writes; the unit of work runs again.
+
+    The embedded server's optimistic transactions may, between another's commit and the refusal of
+    their own, fail to match what they merged a statement before.
+    """
+
+
 def connect(url: str, user: str, password: str, *, timeout_s: float) -> Driver:
     """Return a driver that connects at its first query.
 
@@ -71,8 +79,8 @@ def run_write(driver: Driver, database: str, work: Callable[[Transaction], T]) -
     """Run ``work`` in one transaction that writes; commit where it returns, else roll back.
 
     ``work`` runs again when another transaction got in the way (deadlock, optimistic lock,
-    constraint violated by a concurrent ``MERGE``) or the connection broke, so it must be safe to
-    run again after a commit whose answer was lost.
+    constraint violated by a concurrent ``MERGE``, ``Collision``) or the connection broke, so it
+    must be safe to run again after a commit whose answer was lost.
 
     Raises:
         Unavailable: The bounded attempts are used up, or trying again cannot help.
@@ -91,7 +99,7 @@ def _run(driver: Driver, database: str, access: str, work: Callable[[Transaction
         attempt += 1
         try:
             return _once(driver, database, access, work)
-        except (DriverError, Neo4jError) as error:
+        except (DriverError, Neo4jError, Collision) as error:
             if attempt >= _attempts(error):
                 raise _translated(error) from error
         # Full jitter: transactions that met once must not meet again in step.
@@ -109,15 +117,15 @@ def _once(driver: Driver, database: str, access: str, work: Callable[[Transactio
         return result
 
 
-def _attempts(error: DriverError | Neo4jError) -> int:
+def _attempts(error: DriverError | Neo4jError | Collision) -> int:
     if isinstance(error, ServiceUnavailable | SessionExpired):
         return UNREACHABLE_ATTEMPTS
-    if isinstance(error, ConstraintError) or error.is_retryable():
+    if isinstance(error, ConstraintError | Collision) or error.is_retryable():
         return CONFLICT_ATTEMPTS
     return 1
 
 
-def _translated(error: DriverError | Neo4jError) -> Unavailable:
+def _translated(error: DriverError | Neo4jError | Collision) -> Unavailable:
     if isinstance(error, AuthError):
         return Unavailable(
             "graph",
@@ -126,6 +134,6 @@ def _translated(error: DriverError | Neo4jError) -> Unavailable:
         )
     if isinstance(error, ServiceUnavailable | SessionExpired):
         return Unavailable("graph", f"The graph server does not answer: {error}")
-    if isinstance(error, ConstraintError):
+    if isinstance(error, ConstraintError | Collision):
         return Unavailable("graph", f"Registrations kept colliding in the graph: {error}")
     return Unavailable("graph", f"The graph server cannot do it: {error}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from neo4j import Transaction
 
+from qmtl.common.db.connection import Collision
 from qmtl.models.strategy import Deployment
 from qmtl.registry.db.content import conflict
 from qmtl.registry.db.neo4j.versions import require_strategy, unknown_version
@@ -30,6 +31,7 @@ MATCH (d:Deployment {tenant: $tenant, strategy: $strategy, environment: $environ
 SET d.version = $version, d.since_ms = $since_ms, d.by = $by
 CREATE (:Activation {tenant: $tenant, strategy: $strategy, environment: $environment,
                      version: $version, since_ms: $since_ms, by: $by})
+RETURN d.version AS version
 """
 
 _FIELDS = """
@@ -72,13 +74,17 @@ def set_deployment(tx: Transaction, change: Deployment, *, expected: str | None)
         "environment": change.environment,
     }
     _require_version(tx, change)
-    current = tx.run(LOCK_DEPLOYMENT, key).single(strict=True)
+    current = tx.run(LOCK_DEPLOYMENT, key).single()
+    if current is None:
+        raise Collision
     if current["version"] == change.version:
         return _deployment({**key, **current.data()}, change)
     if current["version"] != expected:
         raise conflict(change, current["version"])
     since_ms = max(change.since_ms, (current["since_ms"] or 0) + 1)
-    tx.run(CHANGE, key, version=change.version, since_ms=since_ms, by=change.by).consume()
+    changed = tx.run(CHANGE, key, version=change.version, since_ms=since_ms, by=change.by)
+    if changed.single() is None:
+        raise Collision
     return _deployment({**key, "version": change.version, "since_ms": since_ms, "by": change.by})
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from neo4j import Transaction
+from neo4j import Record, Result, Transaction
 
+from qmtl.common.db.connection import Collision
 from qmtl.models.datanode import NodeSpec, SourceSpec
 from qmtl.models.strategy import StrategyVersion
 from qmtl.registry.db.content import bound_nodes, check_source, declared_sources, edges
@@ -54,6 +55,7 @@ MERGE_NODES = """
 UNWIND $rows AS row
 MERGE (n:DataNode {tenant: $tenant, node_id: row.node_id})
 ON CREATE SET n.code = row.code, n.params = row.params, n.interval_ns = row.interval_ns
+RETURN count(*) AS done
 """
 
 MERGE_BINDINGS = """
@@ -63,6 +65,7 @@ MATCH (n:DataNode {tenant: $tenant, node_id: row.node_id})
 MERGE (v)-[b:BINDS {name: row.name}]->(n)
 SET b.tags = row.tags, b.retries = row.retries, b.timeout_s = row.timeout_s,
     b.publish = row.publish
+RETURN count(*) AS done
 """
 
 MERGE_NODE_EDGES = """
@@ -70,6 +73,7 @@ UNWIND $rows AS row
 MATCH (n:DataNode {tenant: $tenant, node_id: row.reader})
 MATCH (m:DataNode {tenant: $tenant, node_id: row.read})
 MERGE (n)-[:DEPENDS_ON {argument: row.argument}]->(m)
+RETURN count(*) AS done
 """
 
 MERGE_SOURCE_EDGES = """
@@ -77,6 +81,7 @@ UNWIND $rows AS row
 MATCH (n:DataNode {tenant: $tenant, node_id: row.reader})
 MATCH (s:Source {tenant: $tenant, name: row.read})
 MERGE (n)-[:DEPENDS_ON {argument: row.argument}]->(s)
+RETURN count(*) AS done
 """
 
 MERGE_DECLARATIONS = """
@@ -85,11 +90,13 @@ UNWIND $rows AS row
 MATCH (s:Source {tenant: $tenant, name: row.name})
 MERGE (v)-[d:DECLARES {variable: row.variable}]->(s)
 SET d.columns = row.columns, d.period = row.period
+RETURN count(*) AS done
 """
 
 MERGE_TAGS = """
 UNWIND $rows AS row
 MERGE (:Tag {tenant: $tenant, name: row})
+RETURN count(*) AS done
 """
 
 MERGE_TAGGED = """
@@ -97,6 +104,7 @@ UNWIND $rows AS row
 MATCH (n:DataNode {tenant: $tenant, node_id: row.node_id})
 MATCH (t:Tag {tenant: $tenant, name: row.tag})
 MERGE (n)-[:TAGGED]->(t)
+RETURN count(*) AS done
 """
 
 Rows = list[dict[str, Any]]
@@ -125,10 +133,8 @@ def add_version(
 
 
 def _lock_strategy(tx: Transaction, key: dict[str, str], token: str) -> int:
-    record = tx.run(
-        LOCK_STRATEGY, tenant=key["tenant"], strategy=key["strategy"], token=token
-    ).single(strict=True)
-    return record["latest_ms"] or 0
+    locked = tx.run(LOCK_STRATEGY, tenant=key["tenant"], strategy=key["strategy"], token=token)
+    return _one(locked)["latest_ms"] or 0
 
 
 def _is_there(
@@ -149,6 +155,8 @@ def _merge_sources(tx: Transaction, tenant: str, sources: Sequence[SourceSpec]) 
     if not rows:
         return
     stored = {r["name"]: r for r in tx.run(MERGE_SOURCES, tenant=tenant, rows=rows)}
+    if stored.keys() != {s.name for s in sources}:
+        raise Collision
     for source in sources:
         known = stored[source.name]
         check_source(source, known["interval_ns"], known["stamp"])
@@ -157,7 +165,7 @@ def _merge_sources(tx: Transaction, tenant: str, sources: Sequence[SourceSpec]) 
 def _merge_version(
     tx: Transaction, key: dict[str, str], version: StrategyVersion, latest_ms: int, token: str
 ) -> bool:
-    record = tx.run(
+    merged = tx.run(
         MERGE_VERSION,
         key,
         token=token,
@@ -168,8 +176,8 @@ def _merge_version(
         created_at_ms=max(version.created_at_ms, latest_ms + 1),
         created_by=version.created_by,
         complete=version.complete,
-    ).single(strict=True)
-    return bool(record["token"] == token)
+    )
+    return bool(_one(merged)["token"] == token)
 
 
 def _merge_content(
@@ -201,8 +209,16 @@ def _merge_declarations(
 
 
 def _batch(tx: Transaction, statement: str, key: dict[str, str], rows: Rows | list[str]) -> None:
-    if rows:
-        tx.run(statement, key, rows=rows).consume()
+    if rows and _one(tx.run(statement, key, rows=rows))["done"] != len(rows):
+        raise Collision
+
+
+def _one(result: Result) -> Record:
+    """Return the one record that a statement after a ``MERGE`` gives."""
+    record = result.single()
+    if record is None:
+        raise Collision
+    return record
 
 
 def _node_row(node: NodeSpec) -> dict[str, Any]:
