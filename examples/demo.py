@@ -16,8 +16,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
-from qmtl.stack.system import System
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -25,8 +23,10 @@ from rich.table import Table
 from qmtl.common.errors import QmtlError
 from qmtl.common.settings import Settings
 from qmtl.common.timeline import UNITS, format_time, parse_time
+from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.result_topic import TopicRecord
 from qmtl.sdk.client import Client
+from qmtl.stack.system import System
 
 HERE = Path(__file__).parent
 STRATEGY = HERE / "golden_cross.py"
@@ -193,8 +193,8 @@ def lineage(client: Client, nodes: dict[str, str]) -> None:
     """Ask the graph what the signal rests on."""
     with step("Asking the graph what the signal rests on"):
         found = client.get_lineage(nodes["crossover"])
-        names = {item["id"]: ", ".join(item["names"]) or item["id"] for item in found["items"]}
-        names.setdefault(nodes["crossover"], "crossover")
+        names = {item["id"]: item["id"] for item in found["items"]}
+        names |= {node_id: name for name, node_id in nodes.items()}
         for edge in found["edges"]:
             say(f"{names[edge['reader']]:<14} <- {names[edge['read']]}  (as {edge['argument']})")
 

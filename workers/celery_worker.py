@@ -20,7 +20,8 @@ def run(queue: str, *, concurrency: int) -> None:
         [
             "worker",
             f"--queues={queue}",
-            f"--hostname={queue}@%h",
+            # Two workers of one queue on one machine need two names: honcho numbers them.
+            f"--hostname={os.environ.get('HONCHO_PROCESS_NAME', queue)}@%h",
             "--pool=prefork",
             f"--concurrency={concurrency}",
             "--events",

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
-from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 
 from qmtl.common.errors import Unavailable
 from qmtl.common.settings import Settings
+from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.sdk import Client, Pipeline
 from qmtl.stack.system import System
 from tests.support.strategies import AFTER_THE_LAST, rows

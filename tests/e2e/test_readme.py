@@ -20,7 +20,9 @@ def curl_commands() -> list[str]:
     """Return the README's curl commands, each on one line."""
     block = next(
         b
-        for b in re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+        for b in re.findall(
+            r"^```\w*\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+        )
         if "curl -s" in b
     )
     joined = block.replace("\\\n", " ")
