@@ -27,6 +27,7 @@ VALUE_TYPE = "application/vnd.qmtl.value"
 FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
 LONGEST_WAIT_S = 30.0  # what the server allows
+PAGE = 200  # likewise
 
 Rows = Sequence[Mapping[str, Any]]
 Progress = Callable[[int, int], None]  # nodes done, nodes in all
@@ -83,16 +84,17 @@ class Client:
         Raises:
             StrategyRejected: The server refused it; ``problems`` lists why.
         """
-        body = {"source": source_text(source)}
-        submission = self._object(self._post("/v1/strategies", body, wait_s=wait_s))
-        if submission.get("state") == "REJECTED":
-            raise error_from(submission.get("problem") or {}, status=422)
-        return submission
+        return self._submission("/v1/strategies", {"source": source_text(source)}, wait_s)
 
-    def register_node(self, source: str | Path, binding: str) -> dict[str, Any]:
-        """Register one binding of a strategy with what it rests on, and return the node."""
+    def register_node(
+        self, source: str | Path, binding: str, *, wait_s: float = 30.0
+    ) -> dict[str, Any]:
+        """Register one binding of a strategy with what it rests on, as ``submit_strategy`` does.
+
+        The ``result`` names ``node_id``, ``binding``, ``strategy`` and ``version``.
+        """
         body = {"source": source_text(source), "binding": binding}
-        return self._carried_out("/v1/nodes", body)
+        return self._submission("/v1/nodes", body, wait_s)
 
     def get_submission(self, submission_id: str) -> dict[str, Any]:
         """Return a submission as it stands."""
@@ -261,6 +263,12 @@ class Client:
             error=None if error is None else ErrorRecord(**error),
         )
 
+    def _submission(self, path: str, body: dict[str, Any], wait_s: float) -> dict[str, Any]:
+        submission = self._object(self._post(path, body, wait_s=wait_s))
+        if submission.get("state") == "REJECTED":  # told of an earlier one, under the same key
+            raise error_from(submission.get("problem") or {}, status=422)
+        return submission
+
     def _carried_out(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send what the control worker carries out, and wait for it."""
         reply = self._post(path, body, wait_s=LONGEST_WAIT_S)
@@ -274,11 +282,13 @@ class Client:
         return document
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
-        following: str | None = path
-        while following:
-            page = self._get(following)
+        query: dict[str, Any] = {"limit": PAGE}
+        while True:
+            page = self._get(path, query)
             yield from page["items"]
-            following = page.get("next")
+            if not page.get("next"):
+                return
+            query["after"] = page["next"]
 
     def _items(self, path: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self._get(path)["items"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
+from structlog.testing import capture_logs
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from qmtl.bootstrap import Stores, System, build
@@ -18,6 +19,7 @@ from qmtl.common.clock import now_ms
 from qmtl.common.settings import Settings
 from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.execution.memory.outbox import MemoryOutbox
+from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
 from qmtl.registry.db.memory.state_store import MemoryStateStore
@@ -80,7 +82,7 @@ class Faults:
         answer = self.app(environ, start)
         if self.after:
             self.after -= 1
-            raise ConnectionAbortedError("lost on purpose")
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         return answer
 
 
@@ -119,10 +121,11 @@ def serving() -> Iterator[Served]:
     system = threads.system = build(Settings(api_keys=keys), threads, stores=stores)
     faults = Faults(create_app(system.settings, system.registry, system.orchestrator))
     server = make_server("127.0.0.1", 0, faults, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield Served(f"http://127.0.0.1:{server.server_port}", KEY, faults)
+        with capture_logs():
+            yield Served(f"http://127.0.0.1:{server.server_port}", KEY, faults)
     finally:
         server.shutdown()
         thread.join()
