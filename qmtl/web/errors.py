@@ -112,13 +112,9 @@ def from_rejection(document: Mapping[str, Any]) -> Response:
 
 def from_http_exception(error: HTTPException) -> Response:
     """Answer what Flask, Werkzeug or webargs raised."""
-    if error.response is not None and isinstance(error.response, Response):
-        return error.response
     status = error.code or 500
     data: Mapping[str, Any] = getattr(error, "data", None) or {}
     headers = {k: v for k, v in error.get_headers() if k.lower() != "content-type"}
-    if 300 <= status < 400:
-        return Response(status=status, headers=headers)
     kind = errors.NotFound if status == 404 else errors.InvalidRequest
     document: dict[str, Any] = {
         "code": (kind if status < 500 else errors.QmtlError).code,

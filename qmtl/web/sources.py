@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+import msgspec
+
 from qmtl.models import api_registry as wire
+from qmtl.models.strategy import SourceView
+from qmtl.registry.db.point_store import PointSummary
 from qmtl.web import bodies, paging
 from qmtl.web.context import caller, services
 from qmtl.web.resource import Resource
@@ -48,10 +53,5 @@ def get_source(name: str) -> Any:
     return _item(*services().registry.get_source(caller().tenant, name))
 
 
-def _item(source: Any, summary: Any) -> dict[str, Any]:
-    of_source = ("name", "columns", "interval_ns", "stamp", "strategies")
-    of_points = ("revision", "count", "first_ms", "last_ms")
-    return {
-        **{name: getattr(source, name) for name in of_source},
-        **{name: getattr(summary, name) for name in of_points},
-    }
+def _item(source: SourceView, stored: PointSummary) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(source), **dataclasses.asdict(stored)}

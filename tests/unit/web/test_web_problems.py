@@ -179,3 +179,9 @@ def test_every_answer_has_the_headers_that_keep_browsers_safe(web: Web, path: st
     policy = headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
+
+
+def test_an_address_with_doubled_slashes_leads_to_the_right_one(web: Web):
+    answer = web.client.get("/v1//strategies")
+    assert answer.status_code == 308
+    assert answer.headers["Location"].endswith("/v1/strategies")
