@@ -73,7 +73,7 @@ REFUSED_ATTRIBUTES = _words(
 # Below any imported module: other modules that it happens to hold.
 _STRAY_MODULES = _words(
     "os sys subprocess shutil socket pathlib io builtins bltns importlib inspect "
-    "types ctypes threading multiprocessing tempfile pickle marshal codecs gc signal "
+    "types ctypes threading multiprocessing tempfile pickle marshal codecs gc "
     "warnings weakref traceback pty platform ast linecache tokenize contextlib "
     "copyreg keyword locale logging concurrent asyncio urllib http zipfile zipimport "
     "runpy sysconfig site"
