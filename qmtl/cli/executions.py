@@ -8,7 +8,7 @@ import click
 
 from qmtl.cli import output
 from qmtl.cli.parameters import as_json, as_of, environment, pass_session, targets
-from qmtl.cli.rendering import short
+from qmtl.cli.rendering import printable, short
 from qmtl.cli.session import FAILED, Session
 from qmtl.sdk.client import Client
 
@@ -102,7 +102,7 @@ def _print_execution(
     rows.append(("nodes", f"{execution['nodes_done']} of {execution['nodes_total']} done"))
     output.print_table(("execution", ""), rows)
     if execution.get("error"):
-        click.echo(f"Error: {output.printable(execution['error']['message'])}", err=True)
+        click.echo(f"Error: {printable(execution['error']['message'])}", err=True)
     if items is not None:
         click.echo()
         _print_items(items)

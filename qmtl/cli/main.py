@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from qmtl.cli.rendering import printable
 from qmtl.cli.session import FAILED, UNREACHABLE, Session
 from qmtl.common.errors import InvalidRequest, QmtlError, StrategyRejected, Unavailable
 
@@ -95,16 +96,15 @@ def main() -> None:
 
 
 def _show(error: QmtlError) -> None:
+    lines = [f"Error: {error.detail}"]
     if isinstance(error, StrategyRejected):
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        return
-    click.echo(f"Error: {error.detail}", err=True)
+        lines = [str(problem) for problem in error.problems]
     if isinstance(error, InvalidRequest):
-        for field, messages in error.fields.items():
-            click.echo(f"  {field}: {' '.join(messages)}", err=True)
+        lines += [f"  {field}: {' '.join(told)}" for field, told in error.fields.items()]
     if error.hint:
-        click.echo(f"Hint: {error.hint}", err=True)
+        lines.append(f"Hint: {error.hint}")
+    for line in lines:
+        click.echo(printable(line), err=True)
 
 
 def _missing_extra(command: str | None, error: ModuleNotFoundError) -> Exception:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from qmtl.cli.rendering import printable
 from qmtl.common.errors import Problem
 
 PROGRESS_AFTER_S = 1.0
@@ -56,17 +57,6 @@ def print_problems(path: str, source_text: str, problems: Iterable[Problem]) -> 
             click.echo(f"    {line}\n    {indent}^", err=True)
         if problem.hint:
             click.echo(f"  Hint: {printable(problem.hint)}", err=True)
-
-
-def printable(text: str) -> str:
-    """Return text without characters that a terminal would act upon."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    if character == "\n":
-        return character
-    return character.encode("unicode_escape").decode("ascii")
 
 
 @contextmanager

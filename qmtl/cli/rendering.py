@@ -1,4 +1,4 @@
-"""Values in few words."""
+"""Values in few words, and text that is safe to print."""
 
 from __future__ import annotations
 
@@ -44,3 +44,14 @@ def _table(value: Any, shape: tuple[int, ...]) -> str:
         last = value.iloc[-1] if hasattr(value, "iloc") else value[-1]
         return f"{kind}, last {_text(last.item() if hasattr(last, 'item') else last)}"
     return kind
+
+
+def printable(text: str) -> str:
+    """Return text without characters that a terminal would act upon."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    if character == "\n":
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -10,7 +10,7 @@ import click
 from qmtl.cli import output
 from qmtl.cli.determinism import ensure_deterministic
 from qmtl.cli.parameters import DataType, as_json, as_of, pass_session, strategy_file, targets
-from qmtl.cli.rendering import short
+from qmtl.cli.rendering import printable, short
 from qmtl.cli.session import FAILED, Session
 from qmtl.cli.source import load
 from qmtl.common.timeline import format_time
@@ -116,7 +116,7 @@ def _show(results: Results) -> None:
     )
     for result in results.values():
         if result.logs:
-            click.echo(f"\n{result.name} printed:\n{output.printable(result.logs)}", err=True)
+            click.echo(f"\n{result.name} printed:\n{printable(result.logs)}", err=True)
         if result.error is not None and result.error.traceback:
-            text = output.printable(result.error.traceback)
+            text = printable(result.error.traceback)
             click.echo(f"\n{result.name} failed:\n{text}", err=True)

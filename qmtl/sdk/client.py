@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from qmtl.common.codec import decode
 from qmtl.common.errors import ExecutionFailed, InvalidRequest, Unavailable
-from qmtl.common.timeline import MILLISECOND, format_time, parse_time
+from qmtl.common.timeline import MILLISECOND, format_time
 from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState
 from qmtl.models.points import TIME_COLUMN, Points
 from qmtl.sdk.files import read_text
 from qmtl.sdk.problems import error_from
 from qmtl.sdk.results import Result, Results
+from qmtl.sdk.times import AsOf, nanoseconds
 from qmtl.sdk.transport import JSON, Reply, Request, Transport
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -136,7 +137,7 @@ class Client:
         *,
         environment: str | None = None,
         version: str | None = None,
-        as_of: str | int | None = None,
+        as_of: AsOf | None = None,
         targets: Sequence[str] = (),
         inputs: Mapping[str, Points | Rows] | None = None,
         idempotency_key: str | None = None,
@@ -147,13 +148,17 @@ class Client:
             strategy: Its name.
             environment: Whose active version runs; either this or ``version``.
             version: The version that runs, on a line of its own.
-            as_of: RFC 3339 time or nanoseconds; default: the server's now.
+            as_of: RFC 3339 text, nanoseconds or an aware datetime; default: the server's now.
             targets: Bindings wanted; default: all.
             inputs: Points by variable, used instead of the stored sources.
             idempotency_key: Equal keys with equal requests start one execution.
         """
         body: dict[str, Any] = {"strategy": strategy, "targets": list(targets)}
-        optional = {"environment": environment, "version": version, "as_of": _time_text(as_of)}
+        optional = {
+            "environment": environment,
+            "version": version,
+            "as_of": None if as_of is None else format_time(nanoseconds(as_of)),
+        }
         body |= {name: value for name, value in optional.items() if value is not None}
         if inputs is not None:
             body["inputs"] = {
@@ -377,9 +382,3 @@ def _encoded(body: dict[str, Any]) -> bytes:
 
 def _part(text: str) -> str:
     return quote(text, safe="")
-
-
-def _time_text(as_of: str | int | None) -> str | None:
-    if isinstance(as_of, int):
-        return format_time(as_of)
-    return None if as_of is None else format_time(parse_time(as_of))

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from qmtl.common.errors import InvalidRequest
-from qmtl.common.timeline import SECOND, parse_time
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.strategy import StrategySpec
 from qmtl.parsing.parser import parse_strategy
 from qmtl.sdk.files import read_text
 from qmtl.sdk.results import Results
+from qmtl.sdk.times import AsOf, nanoseconds
 
 if TYPE_CHECKING:
     from qmtl.sdk.data import Data
     from qmtl.sdk.execution import Progress
-
-AsOf = str | int | datetime
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Pipeline:
@@ -94,7 +89,7 @@ class Pipeline:
         if as_of is None:
             as_of_ns = default_as_of_ns(self.spec.sources, points)
         else:
-            as_of_ns = _nanoseconds(as_of)
+            as_of_ns = nanoseconds(as_of)
         return execute(
             self.spec,
             self.source_text,
@@ -103,16 +98,3 @@ class Pipeline:
             targets=targets,
             on_progress=on_progress,
         )
-
-
-def _nanoseconds(as_of: AsOf) -> int:
-    if isinstance(as_of, str):
-        return parse_time(as_of)
-    if isinstance(as_of, int):
-        return as_of
-    if as_of.tzinfo is None:
-        raise InvalidRequest(
-            "as_of has no time zone.", hint="Use an aware datetime, such as one in datetime.UTC."
-        )
-    since = as_of - _EPOCH
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1_000

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qmtl.cli.output import duration, printable
-from qmtl.cli.rendering import short
+from qmtl.cli.output import duration
+from qmtl.cli.rendering import printable, short
 
 
 @pytest.mark.parametrize(

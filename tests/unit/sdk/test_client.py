@@ -58,6 +58,7 @@ ROWS = [
     {"ts": "2026-01-04", "close": 8.5},
 ]
 AS_OF = "2026-01-05"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture
@@ -97,6 +98,20 @@ def test_a_strategy_goes_in_and_its_values_come_out_as_a_local_run_gives_them(
     assert {n: (r.digest, r.state, r.node_id) for n, r in remote.items()} == {
         n: (r.digest, r.state, r.node_id) for n, r in local.items()
     }
+
+
+def test_the_example_has_the_digests_of_a_local_run_of_the_same_file_and_data(
+    client: Client,
+) -> None:
+    file, prices = EXAMPLES / "golden_cross.py", EXAMPLES / "data" / "nasdaq_goog_daily.csv"
+    local = Pipeline.from_file(file).execute({"prices": prices})
+    version = client.submit_strategy(file)["result"]["version"]
+    client.append_points("nasdaq.goog", prices)
+    execution = client.trigger_pipeline("golden_cross", version=version, as_of=local.as_of_ns)
+    client.wait(execution["id"], timeout_s=30)
+    remote = client.get_results(execution["id"])
+    assert {n: r.digest for n, r in remote.items()} == {n: r.digest for n, r in local.items()}
+    assert not remote.failed
 
 
 def test_a_failed_node_has_its_error_and_the_strategy_s_lines(active: Client) -> None:
