@@ -228,6 +228,20 @@ def test_a_large_batch_is_one_revision(store: PointStore, tenant: str) -> None:
     assert np.array_equal(found.values, values[5_000:])
 
 
+def test_a_batch_that_spans_much_of_a_source_corrects_only_its_own_times(
+    store: PointStore, tenant: str
+) -> None:
+    store.append(tenant, "prices", points({t: float(t) for t in range(50)}))
+    store.append(tenant, "prices", points({0: -1.0, 49: -1.0}))
+
+    made = store.append(tenant, "prices", points({0: -1.0, 25: -1.0, 49: -2.0}))
+
+    assert made == Appended(revision=3, added=0, corrected=2, unchanged=1)
+    assert read(store, tenant, until=1) == {0: (-1.0,), 1: (1.0,)}
+    assert read(store, tenant, period=1) == {49: (-2.0,)}
+    assert read(store, tenant, until=25, period=2) == {24: (24.0,), 25: (-1.0,)}
+
+
 def test_a_batch_over_the_limit_is_refused_whole(store: PointStore, tenant: str) -> None:
     times = np.arange(100_001, dtype=np.int64)
     with pytest.raises(InvalidPoint, match="over the limit of 100000"):

@@ -53,7 +53,11 @@ class PointStore(Protocol):
 
     def append(self, tenant: str, source: str, points: Points) -> Appended:
         """Add points. A column not seen before reads as NaN in older points, and so does a column
-        that ``points`` lacks in newer ones."""
+        that ``points`` lacks in newer ones.
+
+        Raises:
+            InvalidPoint: The batch has more than 100,000 points; nothing is added.
+        """
 
     def revisions(self, tenant: str, sources: Sequence[str]) -> list[int]:
         """Return the current revision of each source, 0 where nothing is stored; one round trip."""

@@ -36,12 +36,13 @@ class RedisPointStore:
     def append(self, tenant: str, source: str, points: Points) -> Appended:
         check_size(points)
         keys = (self._points(tenant, source), self._facts(tenant, source))
-        times = points.times_ms.astype("<f8").tobytes()
         seen: bytes = self._client.hget(keys[1], "columns") or NO_COLUMNS  # type: ignore[assignment] # sync client
         while True:  # ends: another writer can only have added columns
             columns = grown(_decode(seen), points)
-            rows = rows_in(points, columns).astype("<f8").tobytes()
-            arguments = (seen, msgspec.json.encode(columns), times, rows)
+            records = np.empty(len(points), dtype=_record(len(columns)))
+            records["time"] = points.times_ms
+            records["row"] = rows_in(points, columns)
+            arguments = (seen, msgspec.json.encode(columns), str(len(points)), records.tobytes())
             reply: Any = self._client.eval(script("append_points"), 2, *keys, *arguments)
             if len(reply) == 4:
                 return Appended(*map(int, reply))
@@ -79,11 +80,14 @@ def _decode(columns: bytes) -> tuple[str, ...]:
     return msgspec.json.decode(columns, type=tuple[str, ...])
 
 
+def _record(columns: int) -> np.dtype[np.void]:
+    """Return a point as the scripts know it: its time in big-endian, its row in little-endian."""
+    return np.dtype([("time", ">f8"), ("row", "<f8", (columns,))])
+
+
 def _window(reply: Sequence[bytes], columns: tuple[str, ...]) -> Points:
     stored = _decode(reply[0])
-    # One record is its time in big-endian and its row in little-endian doubles, newest first.
-    record = np.dtype([("time", ">f8"), ("row", "<f8", (len(stored),))])
-    table = np.frombuffer(reply[1], dtype=record)[::-1]
+    table = np.frombuffer(reply[1], dtype=_record(len(stored)))[::-1]  # they come newest first
     times_ms = table["time"].astype(np.int64)
     return pick(times_ms, table["row"].astype(np.float64), stored, columns)
 

@@ -12,18 +12,20 @@ local chunk = math.min(math.max(period, 16), 4096)
 -- From here on by rank: a chunk costs what it holds, wherever it lies.
 local start = redis.call('ZCOUNT', points, '(' .. ARGV[1], '+inf')
 
-local taken = {}
+local taken, count = {}, 0
 local last = nil
-while #taken < period do
+while count < period do
   local members = redis.call('ZREVRANGE', points, start, start + chunk - 1)
   for _, member in ipairs(members) do
     local time = string.sub(member, 9, 16)
     -- The first member of a time that the revision shows is its latest.
     if time ~= last and struct.unpack('>I8', member) <= revision then
       last = time
-      local lacking = string.rep(NAN, (width - #member) / 8)
-      taken[#taken + 1] = string.sub(member, 9) .. lacking
-      if #taken == period then break end
+      local record = string.sub(member, 9)
+      if #member < width then record = record .. string.rep(NAN, (width - #member) / 8) end
+      count = count + 1
+      taken[count] = record
+      if count == period then break end
     end
   end
   if #members < chunk then break end
