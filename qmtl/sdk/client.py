@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import uuid
@@ -10,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from qmtl.common.codec import decode
-from qmtl.common.errors import ExecutionFailed, InvalidRequest, Unavailable
+from qmtl.common.errors import ExecutionFailed, Unavailable
 from qmtl.common.timeline import MILLISECOND, format_time
 from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState
-from qmtl.models.points import TIME_COLUMN, Points
+from qmtl.models.points import Points
+from qmtl.sdk.bodies import json_body, path_part, rows_of, source_text
 from qmtl.sdk.files import read_text
 from qmtl.sdk.problems import error_from
 from qmtl.sdk.results import Result, Results
@@ -99,19 +98,19 @@ class Client:
 
     def get_submission(self, submission_id: str) -> dict[str, Any]:
         """Return a submission as it stands."""
-        return self._get(f"/v1/submissions/{_part(submission_id)}")
+        return self._get(f"/v1/submissions/{path_part(submission_id)}")
 
     def activate_strategy(
         self, name: str, environment: str, *, version: str | None = None
     ) -> dict[str, Any]:
         """Make a version (default: the newest complete one) active, and return the deployment."""
         body = {"environment": environment, "version": version}
-        return self._carried_out(f"/v1/strategies/{_part(name)}/activate", body)
+        return self._carried_out(f"/v1/strategies/{path_part(name)}/activate", body)
 
     def deactivate_strategy(self, name: str, environment: str) -> dict[str, Any]:
         """Leave a strategy without an active version there, and return the deployment."""
         body = {"environment": environment}
-        return self._carried_out(f"/v1/strategies/{_part(name)}/deactivate", body)
+        return self._carried_out(f"/v1/strategies/{path_part(name)}/deactivate", body)
 
     # --- sources ---------------------------------------------------------------------------------
 
@@ -122,7 +121,7 @@ class Client:
             source: The source's name among all sources of the tenant.
             data: Points, rows with ``ts``, or the path of a CSV file.
         """
-        path = f"/v1/sources/{_part(source)}/points"
+        path = f"/v1/sources/{path_part(source)}/points"
         if isinstance(data, str | Path):
             body = read_text(data).encode()
             return self._object(self._send("POST", path, body=body, content_type="text/csv"))
@@ -170,7 +169,7 @@ class Client:
 
     def get_status(self, execution_id: str) -> dict[str, Any]:
         """Return an execution as it stands: ``state``, ``nodes_done``, ``nodes_total`` and more."""
-        return self._get(f"/v1/executions/{_part(execution_id)}")
+        return self._get(f"/v1/executions/{path_part(execution_id)}")
 
     def wait(
         self,
@@ -195,7 +194,7 @@ class Client:
             asked = time.monotonic()
             # The server answers as soon as the execution ends, or at once where too many wait.
             query = {"wait": f"{min(pause_s, max(0.0, deadline - asked)):g}"}
-            execution = self._get(f"/v1/executions/{_part(execution_id)}", query)
+            execution = self._get(f"/v1/executions/{path_part(execution_id)}", query)
             if on_progress is not None:
                 on_progress(int(execution["nodes_done"]), int(execution["nodes_total"]))
             if ExecutionState(execution["state"]).ended:
@@ -210,11 +209,11 @@ class Client:
 
     def get_result_summaries(self, execution_id: str) -> list[dict[str, Any]]:
         """Return the results with their values as JSON renders them, one a binding."""
-        return self._items(f"/v1/executions/{_part(execution_id)}/results")
+        return self._items(f"/v1/executions/{path_part(execution_id)}/results")
 
     def get_execution_nodes(self, execution_id: str) -> list[dict[str, Any]]:
         """Return what is known of every binding: state, duration, error, what it printed."""
-        return self._items(f"/v1/executions/{_part(execution_id)}/nodes")
+        return self._items(f"/v1/executions/{path_part(execution_id)}/nodes")
 
     def get_results(self, execution_id: str, *, names: Sequence[str] = ()) -> Results:
         """Return the results (all, or those named) with their values decoded from exact bytes."""
@@ -228,25 +227,25 @@ class Client:
         Raises:
             NotFound: The binding has no result in this execution.
         """
-        path = f"/v1/executions/{_part(execution_id)}/results/{_part(binding)}"
+        path = f"/v1/executions/{path_part(execution_id)}/results/{path_part(binding)}"
         return decode(self._send("GET", path, accept=VALUE_TYPE).body)
 
     # --- the registry ----------------------------------------------------------------------------
 
     def get_nodes(self, strategy: str, version: str) -> dict[str, Any]:
         """Return a version with its sources and nodes."""
-        return self._get(f"/v1/strategies/{_part(strategy)}/versions/{_part(version)}")
+        return self._get(f"/v1/strategies/{path_part(strategy)}/versions/{path_part(version)}")
 
     def get_node(self, node_id: str) -> dict[str, Any]:
         """Return a node: its code, parameters and who binds it."""
-        return self._get(f"/v1/nodes/{_part(node_id)}")
+        return self._get(f"/v1/nodes/{path_part(node_id)}")
 
     def get_lineage(
         self, node_id: str, *, direction: str = "upstream", depth: int | None = None
     ) -> dict[str, Any]:
         """Return what a node rests on (``upstream``) or what rests on it (``downstream``)."""
         query = {"direction": direction, "depth": depth}
-        return self._get(f"/v1/nodes/{_part(node_id)}/lineage", query)
+        return self._get(f"/v1/nodes/{path_part(node_id)}/lineage", query)
 
     def list_strategies(self) -> list[dict[str, Any]]:
         """Return every strategy of the tenant."""
@@ -314,7 +313,7 @@ class Client:
             "POST",
             path,
             query=None if wait_s is None else {"wait": f"{wait_s:g}"},
-            body=_encoded(body),
+            body=json_body(body),
             idempotency_key=idempotency_key,
             wait_s=wait_s or 0.0,
         )
@@ -343,42 +342,3 @@ class Client:
     def _object(reply: Reply) -> dict[str, Any]:
         document: dict[str, Any] = reply.json()
         return document
-
-
-def source_text(source: str | Path) -> str:
-    """Return the text of a strategy given as its path or as the text itself.
-
-    A text has more than one line; everything else is a path.
-    """
-    if isinstance(source, str) and "\n" in source:
-        return source
-    return read_text(source)
-
-
-def rows_of(points: Points) -> list[dict[str, Any]]:
-    """Return points as the rows that the API takes, None where a value is missing.
-
-    Raises:
-        InvalidRequest: A value is infinite, which JSON cannot say.
-    """
-    rows: list[dict[str, Any]] = []
-    for time_ms, values in zip(points.times_ms.tolist(), points.values.tolist(), strict=True):
-        row: dict[str, Any] = {TIME_COLUMN: format_time(time_ms * MILLISECOND)}
-        for column, value in zip(points.columns, values, strict=True):
-            row[column] = None if value != value else value  # noqa: PLR0124 - only NaN differs
-        rows.append(row)
-    return rows
-
-
-def _encoded(body: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(body, allow_nan=False).encode()
-    except ValueError as error:
-        raise InvalidRequest(
-            "The request holds an infinite number or NaN, which JSON cannot say.",
-            hint="Write None where a value is missing.",
-        ) from error
-
-
-def _part(text: str) -> str:
-    return quote(text, safe="")
