@@ -14,6 +14,7 @@ from kombu import Queue
 from qmtl.common.settings import Settings
 
 CONTROL, NODES, MIRROR = "control", "nodes", "mirror"
+COUNTER = "qmtl.tasks.chord_counter:ChordCounter"
 DAY_S = 86_400
 SOFT_SHUTDOWN_S = 10.0
 PERIODIC_EXPIRY_S = 5.0
@@ -29,7 +30,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """Return Celery's configuration for these settings."""
     return {
         "broker_url": settings.broker_url,
-        "result_backend": settings.broker_url,
+        "result_backend": f"{COUNTER}+{settings.broker_url}",
         "include": ["qmtl.tasks.control", "qmtl.tasks.nodes", "qmtl.tasks.mirror"],
         # Only ids travel, and nothing is ever unpickled.
         "accept_content": ["json"],
