@@ -1,4 +1,8 @@
-"""Read nodes and their lineage from the graph."""
+"""Read nodes and their lineage from the graph.
+
+The vertex that a key names is matched on its own before anything is followed from it: the embedded
+server then starts at its index, where for one longer pattern it may start at the other end.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,9 @@ from qmtl.registry.db.graph_store import Direction
 from qmtl.registry.db.walk import walk
 
 _VIEW = """
-OPTIONAL MATCH (v:StrategyVersion)-[b:BINDS]->(n)
+MATCH (n)<-[b:BINDS]-(:StrategyVersion)
 RETURN n.node_id AS node_id, n.code AS code, n.params AS params, n.interval_ns AS interval_ns,
-       collect({strategy: v.strategy, version: v.version, name: b.name, tags: b.tags}) AS bindings
+       collect({strategy: b.strategy, version: b.version, name: b.name, tags: b.tags}) AS bindings
 ORDER BY node_id
 """
 
@@ -37,7 +41,8 @@ WITH n ORDER BY n.node_id LIMIT $limit
 
 TAGGED_NODES = (
     """
-MATCH (n:DataNode)-[:TAGGED]->(:Tag {tenant: $tenant, name: $tag})
+MATCH (t:Tag {tenant: $tenant, name: $tag})
+MATCH (t)<-[:TAGGED]-(n:DataNode)
 WHERE n.node_id > $after
 WITH n ORDER BY n.node_id LIMIT $limit
 """
@@ -46,20 +51,23 @@ WITH n ORDER BY n.node_id LIMIT $limit
 
 UPSTREAM = """
 UNWIND $frontier AS node_id
-MATCH (n:DataNode {tenant: $tenant, node_id: node_id})-[d:DEPENDS_ON]->(m)
+MATCH (n:DataNode {tenant: $tenant, node_id: node_id})
+MATCH (n)-[d:DEPENDS_ON]->(m)
 RETURN n.node_id AS reader, d.argument AS argument, m.node_id AS read, m.name AS source
 """
 
 DOWNSTREAM = """
 UNWIND $frontier AS node_id
-MATCH (n:DataNode)-[d:DEPENDS_ON]->(m:DataNode {tenant: $tenant, node_id: node_id})
+MATCH (m:DataNode {tenant: $tenant, node_id: node_id})
+MATCH (m)<-[d:DEPENDS_ON]-(n:DataNode)
 RETURN n.node_id AS reader, d.argument AS argument, m.node_id AS read, m.name AS source
 """
 
 NAMES = """
 UNWIND $ids AS node_id
-MATCH (v:StrategyVersion)-[b:BINDS]->(n:DataNode {tenant: $tenant, node_id: node_id})
-RETURN DISTINCT n.node_id AS node_id, v.strategy AS strategy, b.name AS name
+MATCH (n:DataNode {tenant: $tenant, node_id: node_id})
+MATCH (n)<-[b:BINDS]-(:StrategyVersion)
+RETURN DISTINCT n.node_id AS node_id, b.strategy AS strategy, b.name AS name
 """
 
 

@@ -58,13 +58,15 @@ ON CREATE SET n.code = row.code, n.params = row.params, n.interval_ns = row.inte
 RETURN count(*) AS done
 """
 
+# Strategy and version stand on the relationship too: who reads a node's bindings need not load
+# the versions, each of which carries its whole source text.
 MERGE_BINDINGS = """
 MATCH (v:StrategyVersion {tenant: $tenant, strategy: $strategy, version: $version})
 UNWIND $rows AS row
 MATCH (n:DataNode {tenant: $tenant, node_id: row.node_id})
 MERGE (v)-[b:BINDS {name: row.name}]->(n)
-SET b.tags = row.tags, b.retries = row.retries, b.timeout_s = row.timeout_s,
-    b.publish = row.publish
+SET b.strategy = $strategy, b.version = $version, b.tags = row.tags,
+    b.retries = row.retries, b.timeout_s = row.timeout_s, b.publish = row.publish
 RETURN count(*) AS done
 """
 
@@ -89,7 +91,8 @@ MATCH (v:StrategyVersion {tenant: $tenant, strategy: $strategy, version: $versio
 UNWIND $rows AS row
 MATCH (s:Source {tenant: $tenant, name: row.name})
 MERGE (v)-[d:DECLARES {variable: row.variable}]->(s)
-SET d.columns = row.columns, d.period = row.period
+SET d.strategy = $strategy, d.since_ms = v.created_at_ms, d.columns = row.columns,
+    d.period = row.period
 RETURN count(*) AS done
 """
 

@@ -14,17 +14,18 @@ SOURCES = """
 MATCH (s:Source {tenant: $tenant})
 WHERE s.name > $after
 WITH s ORDER BY s.name LIMIT $limit
-MATCH (v:StrategyVersion)-[d:DECLARES]->(s)
+MATCH (s)<-[d:DECLARES]-(:StrategyVersion)
 WITH s.name AS name, s.interval_ns AS interval_ns, s.stamp AS stamp,
-     v.strategy AS strategy, d.columns AS columns, min(v.created_at_ms) AS first_ms
+     d.strategy AS strategy, d.columns AS columns, min(d.since_ms) AS first_ms
 RETURN name, interval_ns, stamp, strategy, columns, first_ms
 ORDER BY name
 """
 
 SOURCE = """
-MATCH (v:StrategyVersion)-[d:DECLARES]->(s:Source {tenant: $tenant, name: $name})
+MATCH (s:Source {tenant: $tenant, name: $name})
+MATCH (s)<-[d:DECLARES]-(:StrategyVersion)
 WITH s.name AS name, s.interval_ns AS interval_ns, s.stamp AS stamp,
-     v.strategy AS strategy, d.columns AS columns, min(v.created_at_ms) AS first_ms
+     d.strategy AS strategy, d.columns AS columns, min(d.since_ms) AS first_ms
 RETURN name, interval_ns, stamp, strategy, columns, first_ms
 """
 
