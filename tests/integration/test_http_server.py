@@ -22,7 +22,6 @@ from tests.support.servers import unique
 from tests.support.strategies import DIAMOND
 from tests.support.web import AUTH, KEY, sha256
 
-pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
 
 

@@ -44,7 +44,7 @@ class Service:
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """Post, have the workers do what follows, and look at it if it was only accepted."""
-        answer = self._client.post(f"{path}?wait=0", json=body, headers=AUTH)
+        answer = self._client.post(path, query_string={"wait": 0}, json=body, headers=AUTH)
         self.work()
         return self.get(answer.headers["Location"]) if answer.status_code == 202 else answer
 
@@ -53,7 +53,9 @@ class Service:
         assert self.post("/v1/strategies", {"source": text}).get_json()["state"] == "DONE"
         activated = self.post(f"/v1/strategies/{name}/activate", {"environment": "staging"})
         assert activated.get_json()["state"] == "DONE"
-        self.post("/v1/sources/shop.prices/points", {"points": rows()})
+        points = "/v1/sources/shop.prices/points"
+        appended = self._client.post(points, json={"points": rows()}, headers=AUTH)
+        assert appended.get_json()["added"] == len(rows())
 
 
 def memory() -> Stores:
@@ -68,7 +70,7 @@ def memory() -> Stores:
     )
 
 
-@pytest.fixture(params=["memory", pytest.param("servers", marks=pytest.mark.real)])
+@pytest.fixture(params=["memory", "servers"])
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     in_memory = request.param == "memory"
     settings = Settings() if in_memory else request.getfixturevalue("settings")
