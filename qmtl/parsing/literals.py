@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from qmtl.graph.module import ModuleIndex
 from qmtl.parsing import allowed, codes
-from qmtl.parsing.report import Report, nearest
+from qmtl.parsing.report import Report
 
 _MAX_TEXT = 4_096
 _MAX_BITS = 1_024
@@ -63,7 +63,9 @@ def read_call(
             report.add(codes.NOT_LITERAL, each.value, "`**` hides what is declared.")
         elif each.arg not in signature.readers:
             message = f"{signature.word}() has no argument {each.arg!r}."
-            report.add(codes.ARGUMENTS, each.value, message, nearest(each.arg, signature.readers))
+            report.add(
+                codes.ARGUMENTS, each.value, message, report.nearest(each.arg, signature.readers)
+            )
         elif each.arg in written:
             report.add(codes.ARGUMENTS, each.value, f"{each.arg!r} is given twice.")
         else:

@@ -11,9 +11,9 @@ from qmtl.graph.module import LANGUAGE, bound_name
 from qmtl.graph.scope import module_names
 from qmtl.parsing import allowed, codes
 from qmtl.parsing.outline import Outline, check_path
-from qmtl.parsing.report import Report, nearest
+from qmtl.parsing.report import Report
 
-_FORMAT_REACH = re.compile(r"\{.*\.(?:_|gi_|cr_|ag_|tb_|f_)", re.DOTALL)
+_FORMAT_REACH = re.compile(r"\.(?:_|gi_|cr_|ag_|tb_|f_)")
 _PACKAGE = LANGUAGE.partition(".")[0]
 
 
@@ -42,7 +42,8 @@ class _Check:
                     skipped.update(map(id, walk(decorator)))  # a declaration, read as such
         self.nodes = [each for each in walk(statement) if id(each) not in skipped]
         names = module_names(statement)
-        self.loads = [each for each in names.loads if id(each) not in skipped]
+        loads = [each for each in names.loads if id(each) not in skipped]
+        self.loads = sorted(loads, key=lambda each: (each.lineno, each.col_offset))
         self.loaded = {id(each) for each in self.loads}
         self.stores = names.stores
         self.bases: set[int] = set()
@@ -90,7 +91,7 @@ class _Check:
     def hint(self, word: str) -> str | None:
         if word in allowed.LANGUAGE_WORDS | allowed.FUTURE_WORDS:
             return f"Write `from {LANGUAGE} import {word}`."
-        return nearest(word, {*self.found.names, *allowed.BUILTINS}) or None
+        return self.report.nearest(word, {*self.found.names, *allowed.BUILTINS})
 
     def imported(self, name: ast.Name) -> None:
         first = self.found.index.imports[name.id][0]
@@ -172,7 +173,7 @@ class _Check:
         literal = isinstance(value, ast.Constant) and isinstance(value.value, str)
         if not literal:
             self.report.add(codes.FORMATTING, node, f"`.{node.attr}` is used on no literal text.")
-        elif isinstance(value, ast.Constant) and _FORMAT_REACH.search(str(value.value)):
+        elif isinstance(value, ast.Constant) and _reaches(str(value.value)):
             self.report.add(codes.FORMATTING, node, "The format reaches a private attribute.")
 
     def mutation(self, node: ast.Attribute | ast.Subscript) -> None:
@@ -215,6 +216,12 @@ class _Check:
             case ast.Attribute(value=ast.Name(), attr=part) if part in allowed.PROPERTY_PARTS:
                 return
         self.report.add(codes.DECORATOR, node, "This decorator is not allowed.")
+
+
+def _reaches(format_text: str) -> bool:
+    """Tell whether a replacement field may name a private attribute."""
+    field = format_text.find("{")
+    return field >= 0 and _FORMAT_REACH.search(format_text, field) is not None
 
 
 def _names_in(node: ast.AST) -> Iterable[str | None]:

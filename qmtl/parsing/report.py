@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from difflib import get_close_matches
 
 from qmtl.common.errors import Problem, StrategyRejected
@@ -12,6 +12,8 @@ from qmtl.parsing.codes import CODES
 
 NEWLINE = re.compile(r"\r\n|\r|\n")  # as Python counts lines
 MOST = 100  # problems told; nobody reads more
+_NOTED = 1_000  # problems kept, so that hostile text costs no more than its length
+_KNOWN = 1_000  # names among which one like another is looked for
 
 
 class Report:
@@ -20,12 +22,15 @@ class Report:
     def __init__(self, text: str) -> None:
         self._lines = NEWLINE.split(text)
         self._problems: dict[tuple[int, int, str, str], Problem] = {}
+        self._searches = 0
 
     def __bool__(self) -> bool:
         return bool(self._problems)
 
     def add(self, code: str, at: ast.AST | None, message: str, hint: str | None = None) -> None:
         """Note a problem at a node of the syntax tree, or of the module as a whole."""
+        if len(self._problems) >= _NOTED:
+            return
         line = getattr(at, "lineno", 1)
         offset = getattr(at, "col_offset", 0)
         self.add_at(code, line, self._column(line, offset), message, hint)
@@ -38,6 +43,17 @@ class Report:
         problem = Problem(code, message, max(line, 1), max(column, 1), mend)
         self._problems.setdefault((problem.line, problem.column, code, message), problem)
 
+    def nearest(self, name: str, known: Collection[str]) -> str | None:
+        """Return a hint that names the known name most like one; None where there is none.
+
+        None, too, where so much was looked for already that the hint would not be told.
+        """
+        self._searches += 1
+        if self._searches > MOST or len(known) > _KNOWN:
+            return None
+        close = get_close_matches(name, sorted(known), n=1)
+        return f"Did you mean {close[0]!r}?" if close else None
+
     def reject(self) -> None:
         """Raise ``StrategyRejected`` with all problems in the text's order, if there are any."""
         if self._problems:
@@ -47,12 +63,6 @@ class Report:
     def _column(self, line: int, offset: int) -> int:
         text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
         return len(text.encode()[:offset].decode(errors="ignore")) + 1
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names the known name most like one, or nothing."""
-    close = get_close_matches(name, sorted(known), n=1)
-    return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def rejection(code: str, message: str, line: int = 1, column: int = 1) -> StrategyRejected:

@@ -10,7 +10,7 @@ from qmtl.graph.dag import find_cycle
 from qmtl.models.datanode import AsOfInput, Input, NodeInput, SourceInput
 from qmtl.parsing import codes
 from qmtl.parsing.declarations import AS_OF, Drafts, NodeDraft
-from qmtl.parsing.report import Report, nearest
+from qmtl.parsing.report import Report
 
 Wires = dict[str, tuple[Input, ...]]
 
@@ -45,7 +45,7 @@ def _inputs(node: NodeDraft, drafts: Drafts, report: Report) -> tuple[Input, ...
             report.add(codes.RESERVED, at, f"{AS_OF!r} always takes the node's own time.")
         elif key not in node.arguments:
             message = f"{node.name!r} has no input {key!r}."
-            report.add(codes.NO_PARAMETER, at, message, nearest(key, node.arguments) or None)
+            report.add(codes.NO_PARAMETER, at, message, report.nearest(key, node.arguments))
     inputs = [
         each
         for argument, at in node.arguments.items()
@@ -64,7 +64,7 @@ def _input(
     if binding in drafts.sources:
         return SourceInput(argument=argument, variable=binding)
     message = f"No source or node is called {binding!r}."
-    hint = nearest(binding, {*drafts.sources, *drafts.nodes}) or None
+    hint = report.nearest(binding, {*drafts.sources, *drafts.nodes})
     report.add(codes.UNKNOWN_INPUT, at, message, hint)
     return None
 

@@ -486,3 +486,8 @@ def mutated(draw: st.DrawFn) -> str:
 @given(mutated())
 def test_a_mutated_strategy_is_read_or_refused_and_nothing_else(text: str) -> None:
     reads_or_refuses(text)
+
+
+def test_a_format_is_searched_in_time_that_grows_with_its_length_alone() -> None:
+    text = HEAD + NODE + f"X = '{'{.' * 100_000}'.format(1)\n"
+    assert isinstance(parse_strategy(text), StrategySpec)
