@@ -9,10 +9,16 @@ import msgspec
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from qmtl.common.settings import Settings
-from qmtl.models.execution import Execution, NodeRecord
+from qmtl.models.execution import Execution, NodeRecord, Plan
 from qmtl.orchestrator.execution.ledger import Ledger, NodeCommit
 from tests.support.ledgers import (
     ERROR,
@@ -26,8 +32,7 @@ from tests.support.ledgers import (
 )
 from tests.support.servers import unique
 
-EXECUTIONS = st.sampled_from(["x1", "x2"])
-STAGES = st.integers(0, 2)
+STAGES = st.integers(0, 1)
 SHARDS = st.integers(0, 1)
 LEASES = st.sampled_from([0.0, 60.0])  # run out at once, or never
 PLANS = st.sampled_from(
@@ -83,7 +88,9 @@ class Ledgers(RuleBasedStateMachine):
         self.redis: LedgerUnderTest = redis_ledger(
             replace(self.redis_settings, cell=unique("cell"))
         )
-        self.tokens = 0
+        self.count = 0
+        self.id = ""
+        self.tokens: dict[tuple[int, int], list[int]] = {}
 
     def both(self, method: str, *arguments: Any, **options: Any) -> Any:
         expected = answer(self.memory.ledger, method, *arguments, **options)
@@ -91,69 +98,93 @@ class Ledgers(RuleBasedStateMachine):
         assert untimed(in_any_order(method, found)) == untimed(in_any_order(method, expected))
         return expected
 
-    @rule(id_=EXECUTIONS, adhoc=st.booleans())
-    def create(self, id_: str, adhoc: bool) -> None:
-        self.both("create", new_execution(id=id_, adhoc=adhoc), {"prices": b"1"})
+    def claim(self, stage: int, shard: int, lease_s: float) -> int:
+        token: int = self.both("claim", self.id, stage, shard, lease_s=lease_s).token
+        if token:
+            self.tokens.setdefault((stage, shard), []).append(token)
+        return token
 
-    @rule(id_=EXECUTIONS, plan=PLANS)
-    def start(self, id_: str, plan: Any) -> None:
-        self.both("start", id_, plan)
+    @initialize(plan=PLANS, adhoc=st.booleans())
+    def begin_the_first_execution(self, plan: Plan, adhoc: bool) -> None:
+        self.begin_an_execution(plan, adhoc)
 
-    @rule(id_=EXECUTIONS, stage=STAGES, shard=SHARDS, lease_s=LEASES)
-    def claim(self, id_: str, stage: int, shard: int, lease_s: float) -> None:
-        claim = self.both("claim", id_, stage, shard, lease_s=lease_s)
-        self.tokens = max(self.tokens, claim.token)
+    @rule(plan=PLANS, adhoc=st.booleans())
+    def begin_an_execution(self, plan: Plan, adhoc: bool) -> None:
+        self.count += 1
+        self.id = f"x{self.count}"
+        self.tokens = {}
+        self.both("create", new_execution(id=self.id, adhoc=adhoc), {"prices": b"1"})
+        self.both("start", self.id, plan)
 
-    @rule(id_=EXECUTIONS, stage=STAGES, shard=SHARDS, back=st.integers(0, 2), lease_s=LEASES)
-    def renew(self, id_: str, stage: int, shard: int, back: int, lease_s: float) -> None:
-        self.both("renew", id_, stage, shard, max(0, self.tokens - back), lease_s=lease_s)
+    @rule()
+    def create_without_a_start(self) -> None:
+        self.both("create", new_execution(id=f"waiting{self.count}"), {})
 
-    @rule(
-        id_=EXECUTIONS,
-        stage=STAGES,
-        shard=SHARDS,
-        back=st.integers(0, 2),
-        nodes=COMMITS,
-        done=st.booleans(),
-    )
-    def commit(
-        self, id_: str, stage: int, shard: int, back: int, nodes: list[NodeCommit], done: bool
+    @rule(plan=PLANS)
+    def start_again(self, plan: Plan) -> None:
+        self.both("start", self.id, plan)
+
+    @rule(stage=STAGES, shard=SHARDS, lease_s=LEASES)
+    def claim_a_shard(self, stage: int, shard: int, lease_s: float) -> None:
+        self.claim(stage, shard, lease_s)
+
+    @rule(stage=STAGES, shard=SHARDS, lease_s=LEASES, data=st.data())
+    def renew_under_some_token(
+        self, stage: int, shard: int, lease_s: float, data: st.DataObject
     ) -> None:
-        token = max(0, self.tokens - back)
-        self.both("commit", id_, stage, shard, token, nodes, done=done)
+        token = data.draw(st.sampled_from([0, *self.tokens.get((stage, shard), [])]))
+        self.both("renew", self.id, stage, shard, token, lease_s=lease_s)
 
-    @rule(id_=EXECUTIONS, lease_s=LEASES, nodes=COMMITS, data=st.data())
-    def run_a_shard(self, id_: str, lease_s: float, nodes: list[NodeCommit], data: Any) -> None:
-        """Reach the later stages more often than single steps would."""
-        stage, shard = data.draw(STAGES), data.draw(SHARDS)
-        claim = self.both("claim", id_, stage, shard, lease_s=lease_s)
-        self.tokens = max(self.tokens, claim.token)
-        self.both("commit", id_, stage, shard, claim.token, nodes, done=True)
-        self.both("advance", id_, stage + 1)
+    @rule(stage=STAGES, shard=SHARDS, nodes=COMMITS, done=st.booleans(), data=st.data())
+    def commit_under_some_token(
+        self, stage: int, shard: int, nodes: list[NodeCommit], done: bool, data: st.DataObject
+    ) -> None:
+        token = data.draw(st.sampled_from([0, *self.tokens.get((stage, shard), [])]))
+        self.both("commit", self.id, stage, shard, token, nodes, done=done)
 
-    @rule(id_=EXECUTIONS, stage=st.integers(0, 3))
-    def advance(self, id_: str, stage: int) -> None:
-        self.both("advance", id_, stage)
+    @rule(lease_s=LEASES, broken=st.booleans(), on=st.booleans())
+    def run_a_stage(self, lease_s: float, broken: bool, on: bool) -> None:
+        execution = self.memory.ledger.get("acme", self.id)
+        plan = self.memory.ledger.plan(self.id)
+        if plan is None or execution.stage < 0:
+            return
+        for shard in range(len(plan.stages[execution.stage])):
+            token = self.claim(execution.stage, shard, lease_s)
+            ids = [node.node_id for node in plan.shard(execution.stage, shard)]
+            nodes = [failed(n) if broken else succeeded(n) for n in ids]
+            self.both("commit", self.id, execution.stage, shard, token, nodes, done=True)
+        if on:
+            self.advance()
 
-    @rule(id_=EXECUTIONS)
-    def fail(self, id_: str) -> None:
-        self.both("fail", id_, ERROR)
+    @rule(stage=st.integers(0, 3))
+    def advance_to(self, stage: int) -> None:
+        self.both("advance", self.id, stage)
+
+    @rule()
+    def advance(self) -> None:
+        self.both("advance", self.id, self.memory.ledger.get("acme", self.id).stage + 1)
+
+    @rule()
+    def fail(self) -> None:
+        self.both("fail", self.id, ERROR)
 
     @rule(unclaimed_s=st.sampled_from([0.0, 1_000.0]))
-    def due(self, unclaimed_s: float) -> None:
+    def look_for_what_is_due(self, unclaimed_s: float) -> None:
         self.both("due", limit=10, again_s=1_000.0, unclaimed_s=unclaimed_s)
 
     @invariant()
     def they_look_alike(self) -> None:
-        for id_ in ("x1", "x2"):
-            self.both("records", id_)
-            self.both("values", id_, list("abcde"))
-            self.both("plan", id_)
+        self.both("records", self.id)
         self.both("page", "acme", strategy="golden_cross", before="", limit=10)
-        self.both("counts")
-        for node_id in "ad":
-            self.both("history", new_execution().line, node_id, count=5)
         assert self.redis.outbox.backlog() == self.memory.outbox.backlog()
+
+    def teardown(self) -> None:
+        self.both("values", self.id, list("abcde"))
+        self.both("plan", self.id)
+        self.both("inputs", self.id)
+        self.both("counts")
+        for node_id in "abcde":
+            self.both("history", new_execution().line, node_id, count=5)
 
 
 def test_both_ledgers_answer_alike(settings: Settings) -> None:
@@ -163,8 +194,8 @@ def test_both_ledgers_answer_alike(settings: Settings) -> None:
     run_state_machine_as_test(
         OnRedis,
         settings=hypothesis_settings(
-            max_examples=100,
-            stateful_step_count=30,
+            max_examples=40,
+            stateful_step_count=25,
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),

@@ -65,7 +65,8 @@ class Due:
     """Work that nobody does although its time has come.
 
     ``stage`` is -1 for an execution that was never planned. ``shards`` are those of ``stage`` that
-    are not done and have no living lease; where none is left, the next stage is due.
+    are not done, have no living lease and are due; none where the stage is done, whose advance
+    never came.
     """
 
     tenant: str
@@ -88,7 +89,8 @@ class Ledger(Protocol):
     def create(self, execution: Execution, inputs: Mapping[str, bytes]) -> tuple[Execution, bool]:
         """Keep a new execution with its inline inputs (variable -> encoded points).
 
-        It is due at once for the reaper after the dispatch deadline.
+        Its ``created_ms`` is kept as given, since it orders the pages; the ledger's clock gives
+        every other time. Unless it is planned it becomes due (``due``).
 
         Returns:
             The execution that has this id, and whether it is the new one.
@@ -109,7 +111,11 @@ class Ledger(Protocol):
         before: str,
         limit: int,
     ) -> tuple[list[Execution], str]:
-        """Return executions, newest first, and the cursor of the next page ("" at the end)."""
+        """Return executions, newest first, and the cursor of the next page ("" at the end).
+
+        Raises:
+            InvalidRequest: ``before`` is no cursor.
+        """
 
     def inputs(self, execution_id: str) -> dict[str, bytes]:
         """Return the inline inputs; empty where there are none."""
@@ -134,8 +140,8 @@ class Ledger(Protocol):
     def renew(
         self, execution_id: str, stage: int, shard: int, token: int, *, lease_s: float
     ) -> bool:
-        """Lengthen a lease. False means: stop, the shard is somebody else's or the execution is
-        no longer running."""
+        """Lengthen a lease, also one that ran out and was not taken. False means: stop, the shard
+        is somebody else's or the execution is no longer running."""
 
     def commit(
         self,
@@ -150,16 +156,20 @@ class Ledger(Protocol):
         """Write what nodes came to, in one step; ``done`` marks the shard as done.
 
         A node that is committed already keeps its first record and value. For every node that is
-        new: its record and value, a point in its line's history where it succeeded and the
-        execution is not adhoc (trimmed to the plan's ``max_history``, one point a bucket), and its
-        place in one outbox entry of this commit.
+        new: its record and value, a point in its line's history where it has a result and an
+        interval and the execution is not adhoc (trimmed to the plan's ``max_history``, one point a
+        bucket), and its place in one outbox entry of this commit; without new nodes there is none.
+        Repeating an accepted commit is accepted and changes nothing.
+
+        Raises:
+            ValueError: A node is not in the plan; nothing was written.
         """
 
     def advance(self, execution_id: str, stage: int) -> AdvanceStatus:
         """Move from stage ``stage - 1`` to ``stage`` once all its shards are done.
 
         Behind the last stage the execution ends: SUCCEEDED where every node has a result, else
-        FAILED.
+        FAILED. Asked for a stage further on, it answers WAIT.
         """
 
     def records(self, execution_id: str) -> dict[str, NodeRecord]:
@@ -174,9 +184,11 @@ class Ledger(Protocol):
     def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
         """Return executions whose time has come, and put their next time ``again_s`` away.
 
-        A shard that was never claimed counts as due ``unclaimed_s`` after its stage began, a
-        claimed one when its lease ran out.
+        An execution without plan is due ``unclaimed_s`` after it was created, a shard that was
+        never claimed as long after its stage began, a claimed one when its lease ran out, an
+        advance as soon as its stage is done. Whatever becomes due later than an execution was
+        returned brings it back before ``again_s`` are over.
         """
 
     def counts(self) -> dict[ExecutionState, int]:
-        """Return how many executions have not ended, by state."""
+        """Return how many executions are PENDING and RUNNING."""
