@@ -18,6 +18,7 @@ COUNTER = "qmtl.tasks.chord_counter:ChordCounter"
 DAY_S = 86_400
 SOFT_SHUTDOWN_S = 10.0
 PERIODIC_EXPIRY_S = 5.0
+MIRROR_EVERY_S = 5.0
 
 ROUTES = {
     "qmtl.control.*": {"queue": CONTROL},
@@ -86,8 +87,8 @@ def _schedule(settings: Settings) -> dict[str, Any]:
         },
         "mirror": {
             "task": "qmtl.mirror.store_results",
-            "schedule": 1.0,
-            "options": {"expires": 1.0},
+            "schedule": MIRROR_EVERY_S,
+            "options": {"expires": MIRROR_EVERY_S},
         },
     }
 
