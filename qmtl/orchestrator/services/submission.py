@@ -132,12 +132,11 @@ class SubmissionService:
             binding=binding,
             at_ms=at_ms,
         )
-        bound = next(b for b in view.bindings if (b.strategy, b.name) == (spec.name, binding))
         return {
             "node_id": view.node_id,
             "binding": binding,
             "strategy": spec.name,
-            "version": bound.version,
+            "version": self._registry.version_of(spec.name, source),
         }
 
     def _activate(self, submission: Submission, at_ms: int) -> Deployment:
