@@ -50,9 +50,10 @@ def test_a_killed_pool_child_takes_neither_its_worker_nor_its_shard_along(
 
     os.kill(child, signal.SIGKILL)
 
+    death = f"pid:{child} exited with 'signal 9 (SIGKILL)'"
+    eventually(lambda: death in worker.logs(), what="the worker notices")
     await_end(system, tenant, execution_id)
     assert (worker.container.status, worker.container.pid) == ("running", main_process)
-    assert f"pid:{child} exited with 'signal 9 (SIGKILL)'" in worker.logs()
     assert_complete(system, tenant, execution_id)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from qmtl.stack import guard
 
 STOP_S = 15.0  # longer than a worker's soft shutdown
+ABANDONED_S = 2.0  # between SIGTERM and SIGKILL where this process ended first
 
 
 class GuardedProcess:
@@ -46,7 +47,7 @@ class GuardedProcess:
         """Start the command; what it wrote before is no part of ``output`` any more."""
         self._log.touch()
         self._log_start = self._log.stat().st_size
-        options = ["--lock", f"{self._log}.lock", "--log", self._log, "--stop-s", STOP_S]
+        options = ["--lock", f"{self._log}.lock", "--log", self._log, "--stop-s", ABANDONED_S]
         self._guard = subprocess.Popen(
             [sys.executable, "-S", "-E", guard.__file__, *map(str, options), "--", *self._command],
             stdin=subprocess.PIPE,
