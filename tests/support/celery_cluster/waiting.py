@@ -10,7 +10,7 @@ T = TypeVar("T")
 LOOK_S = 0.05
 
 
-def eventually(condition: Callable[[], T], *, what: str, within_s: float = 30.0) -> T:
+def eventually(condition: Callable[[], T | None], *, what: str, within_s: float = 30.0) -> T:
     """Return the condition's first true value; fail, saying what was awaited, past the bound."""
     until = time.monotonic() + within_s
     while not (value := condition()):
