@@ -16,7 +16,7 @@ from qmtl.common.settings import Settings
 CONTROL, NODES, MIRROR = "control", "nodes", "mirror"
 COUNTER = "qmtl.tasks.chord_counter:ChordCounter"
 DAY_S = 86_400
-SOFT_SHUTDOWN_S = 10.0
+SOFT_SHUTDOWN_S = 3.0  # less than the supervisor waits before it kills
 PERIODIC_EXPIRY_S = 5.0
 MIRROR_EVERY_S = 5.0
 
