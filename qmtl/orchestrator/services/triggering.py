@@ -11,7 +11,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from qmtl.common.codec import digest
-from qmtl.common.errors import IdempotencyConflict, InvalidRequest, MissingData, Unavailable
+from qmtl.common.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    MissingData,
+    Unavailable,
+    UnknownExecution,
+)
 from qmtl.common.timeline import MILLISECOND, floor_bucket
 from qmtl.models.execution import Execution
 from qmtl.models.points import Points
@@ -75,6 +81,9 @@ class TriggerService:
         """
         asked = (strategy, environment, version, requested_as_of_ns, list(targets), inputs)
         cause = _cause(idempotency_key, asked)
+        known = self._known(tenant, idempotency_key)
+        if known is not None:  # whatever has changed since: a repeat gets the same answer
+            return _same(known, cause, idempotency_key), False
         as_of_ns = at_ns if requested_as_of_ns is None else requested_as_of_ns
         found = self._version(tenant, strategy, environment, version)
         nodes = required(found.spec, tuple(targets))
@@ -95,15 +104,19 @@ class TriggerService:
         kept, created = self._ledger.create(
             execution, {variable: encode_points(points) for variable, points in given.items()}
         )
-        if kept.cause != cause:
-            raise IdempotencyConflict(
-                f"The idempotency key {idempotency_key!r} was used with another trigger.",
-                hint="Use a new key for a new trigger.",
-            )
+        _same(kept, cause, idempotency_key)
         if created:
             with suppress(Unavailable):  # it is kept: the reaper sends it
                 self._dispatcher.advance(tenant, kept.id, 0)
         return kept, created
+
+    def _known(self, tenant: str, idempotency_key: str | None) -> Execution | None:
+        if not idempotency_key:
+            return None
+        try:
+            return self._ledger.get(tenant, _keyed_id(tenant, idempotency_key))
+        except UnknownExecution:
+            return None
 
     def _version(
         self, tenant: str, strategy: str, environment: str | None, version: str | None
@@ -184,6 +197,15 @@ def _cause(idempotency_key: str | None, asked: object) -> str:
     if idempotency_key is None:
         return f"manual:{token_hex(8)}"
     return f"key:{digest(json.dumps(asked, sort_keys=True, default=str).encode())}"
+
+
+def _same(execution: Execution, cause: str, idempotency_key: str | None) -> Execution:
+    if execution.cause != cause:
+        raise IdempotencyConflict(
+            f"The idempotency key {idempotency_key!r} was used with another trigger.",
+            hint="Use a new key for a new trigger.",
+        )
+    return execution
 
 
 def _keyed_id(tenant: str, idempotency_key: str) -> str:
