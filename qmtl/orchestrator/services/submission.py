@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from secrets import token_hex
 from typing import Any, cast
@@ -16,6 +17,7 @@ from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore
 
 OPERATIONS = ("submit_strategy", "register_node", "activate_strategy", "deactivate_strategy")
+log = logging.getLogger("qmtl.submissions")
 
 
 class SubmissionService:
@@ -77,6 +79,8 @@ class SubmissionService:
     def carry_out(self, tenant: str, submission_id: str, *, at_ms: int) -> Submission:
         """Do what a submission asks and write down what came of it.
 
+        An error that nobody foresaw rejects it too: sent again, it would meet the same for ever.
+
         Raises:
             Unavailable: A store is away; the submission stays open and is sent again.
         """
@@ -88,10 +92,16 @@ class SubmissionService:
         except Unavailable:
             raise
         except QmtlError as error:
-            return self._move(
-                submission, SubmissionState.REJECTED, at_ms, problem=to_document(error)
+            problem = to_document(error)
+        except Exception as error:
+            log.exception("Submission %s could not be carried out.", submission.id)
+            message = (
+                f"The system could not carry it out ({type(error).__name__}); its log tells more."
             )
-        return self._move(submission, SubmissionState.DONE, at_ms, result=result)
+            problem = to_document(QmtlError(message))
+        else:
+            return self._move(submission, SubmissionState.DONE, at_ms, result=result)
+        return self._move(submission, SubmissionState.REJECTED, at_ms, problem=problem)
 
     def _do(self, submission: Submission, at_ms: int) -> dict[str, Any]:
         match submission.operation:
