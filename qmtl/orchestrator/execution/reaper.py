@@ -39,19 +39,31 @@ class Reaper:
         self._dispatcher = dispatcher
         self._lease_s = lease_s
         self._unclaimed_s = unclaimed_s
+        self._sent_ms: dict[tuple[str, str], int] = {}  # submissions that were waiting last time
 
     def look(self, *, now_ms: int) -> Reaped:
-        """Send again what is due, once; a burst larger than a batch waits for the next look."""
+        """Send again what is due, once; a burst larger than a batch waits for the next look.
+
+        What was sent has the time of a first message before it is sent once more: otherwise each
+        look would lengthen a queue that is only slow.
+        """
         found = self._ledger.due(
             limit=BATCH, again_s=self._lease_s / 2, unclaimed_s=self._unclaimed_s
         )
         for due in found:
             self._send(due)
-        old = now_ms - int(self._unclaimed_s * 1_000)
-        waiting = self._state.unfinished_submissions(older_than_ms=old, limit=BATCH)
-        for tenant, submission_id in waiting:
+        submissions = self._waiting_submissions(now_ms)
+        for tenant, submission_id in submissions:
             self._dispatcher.submission(tenant, submission_id)
-        return Reaped(executions=len(found), submissions=len(waiting))
+        return Reaped(executions=len(found), submissions=len(submissions))
+
+    def _waiting_submissions(self, now_ms: int) -> list[tuple[str, str]]:
+        old_ms = now_ms - int(self._unclaimed_s * 1_000)
+        waiting = self._state.unfinished_submissions(older_than_ms=old_ms, limit=BATCH)
+        due = [each for each in waiting if self._sent_ms.get(each, old_ms) <= old_ms]
+        self._sent_ms = {each: self._sent_ms.get(each, now_ms) for each in waiting}
+        self._sent_ms |= dict.fromkeys(due, now_ms)
+        return due
 
     def repair(self) -> int:
         """Write the copies of all deployments anew from the graph; return how many."""
