@@ -20,6 +20,7 @@ from qmtl.orchestrator.execution.mirror import Mirror
 from qmtl.orchestrator.execution.outbox import Outbox
 from qmtl.orchestrator.execution.planning import Limits
 from qmtl.orchestrator.execution.reaper import Reaper
+from qmtl.orchestrator.execution.recent import Recents
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
 from qmtl.orchestrator.execution.result_topic import ResultTopic
@@ -97,10 +98,11 @@ def build(
     s = stores or connect(settings)
     registry = Registry(s.graph, s.state, s.points)
     reader = InputReader(s.points, s.ledger)
+    recent = Recents(s.ledger, registry)
     executors = ExecutorPool(WARM_EXECUTORS)
     runner = ShardRunner(
         s.ledger,
-        registry,
+        recent,
         reader,
         executors,
         lease_s=settings.lease_s,
@@ -115,7 +117,7 @@ def build(
     )
     advancer = Advancer(
         s.ledger,
-        registry,
+        recent,
         reader,
         runner,
         dispatcher,
@@ -140,7 +142,7 @@ def build(
         lease_s=settings.lease_s,
         unclaimed_s=settings.dispatch_deadline_s,
     )
-    mirror = Mirror(s.ledger, s.outbox, s.topic, registry, settings.results_topic)
+    mirror = Mirror(s.ledger, s.outbox, s.topic, recent, settings.results_topic)
 
     def close() -> None:
         executors.close()

@@ -9,40 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
 
-from qmtl.bootstrap import Stores, System, build, connect
-from qmtl.common.codec import decode
+from qmtl.bootstrap import System, build, connect
 from qmtl.common.errors import IdempotencyConflict, InvalidRequest, MissingData, NotActive
 from qmtl.common.settings import Settings
 from qmtl.common.timeline import parse_time
-from qmtl.models.execution import Execution, ExecutionState, NodeState
-from qmtl.models.strategy import Submission, SubmissionState
-from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
-from qmtl.orchestrator.execution.memory.outbox import MemoryOutbox
-from qmtl.registry.db.memory.graph_store import MemoryGraphStore
-from qmtl.registry.db.memory.point_store import MemoryPointStore
-from qmtl.registry.db.memory.state_store import MemoryStateStore
+from qmtl.models.execution import ExecutionState, NodeState
+from qmtl.models.strategy import SubmissionState
 from qmtl.sdk import Pipeline
 from tests.support.fabric import Fabric, Message
+from tests.support.pipeline import deploy, memory, submit, trigger, values
 from tests.support.strategies import AFTER_THE_LAST, CLOSES, DIAMOND, HALF_BROKEN, rows
 
 SHORT = {"lease_s": 0.3, "dispatch_deadline_s": 0.2, "node_timeout_s": 5.0}
-
-
-def memory() -> Stores:
-    ledger = MemoryLedger()
-    return Stores(
-        graph=MemoryGraphStore(),
-        state=MemoryStateStore(),
-        points=MemoryPointStore(),
-        ledger=ledger,
-        outbox=MemoryOutbox(ledger),
-        topic=MemoryResultTopic(),
-    )
 
 
 @pytest.fixture
@@ -61,43 +42,6 @@ def system(request: pytest.FixtureRequest, fabric: Fabric) -> Iterator[System]:
     made.registry.prepare()
     yield made
     made.close()
-
-
-def submit(system: System, fabric: Fabric, tenant: str, source: str = DIAMOND) -> Submission:
-    submission, _ = system.orchestrator.submit(
-        tenant, operation="submit_strategy", request={"source": source}, by="me"
-    )
-    fabric.deliver(system)
-    return system.orchestrator.get_submission(tenant, submission.id)
-
-
-def deploy(system: System, fabric: Fabric, tenant: str, source: str = DIAMOND) -> str:
-    """Register, activate in development, and send the points; return the version."""
-    registered = submit(system, fabric, tenant, source).result
-    assert registered is not None
-    activation, _ = system.orchestrator.submit(
-        tenant,
-        operation="activate_strategy",
-        request={"strategy": registered["strategy"], "environment": "development"},
-        by="me",
-    )
-    fabric.deliver(system)
-    state = system.orchestrator.get_submission(tenant, activation.id).state
-    assert state is SubmissionState.DONE
-    system.registry.append_rows(tenant, "shop.prices", rows())
-    return str(registered["version"])
-
-
-def trigger(system: System, tenant: str, strategy: str = "diamond", **asked: Any) -> Execution:
-    given = {"environment": "development", "version": None, "targets": (), "inputs": None}
-    given |= {"as_of_ns": parse_time(AFTER_THE_LAST), "by": "me", "strategy": strategy}
-    execution, _ = system.orchestrator.trigger_pipeline(tenant, **(given | asked))
-    return execution
-
-
-def values(system: System, tenant: str, execution: Execution) -> dict[str, object]:
-    found = system.orchestrator.get_results(tenant, execution.id)
-    return {r.name: decode(r.value) for r in found if r.value is not None}
 
 
 EXPECTED = {
@@ -322,9 +266,7 @@ def test_the_mirrors_records_say_what_the_ledger_says(
     mirrored(system)
     topic = system.orchestrator._topic
     records = topic.read_all(system.settings.results_topic, idle_s=0.2, limit=100)
-    spread = next(
-        r for r in (json.loads(r.value) for r in records) if r["binding"] == "spread"
-    )
+    spread = next(r for r in (json.loads(r.value) for r in records) if r["binding"] == "spread")
     results = {r.name: r for r in system.orchestrator.get_results(tenant, execution.id)}
     assert spread == {
         "execution_id": execution.id,

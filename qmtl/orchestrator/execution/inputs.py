@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from qmtl.common.codec import decode, encode
-from qmtl.common.errors import InvalidRequest, MissingData
+from qmtl.common.errors import InvalidPoint, InvalidRequest, MissingData
 from qmtl.common.timeline import format_time
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution, Pin
@@ -95,7 +95,14 @@ def points_from_inputs(
                 hint=f"It declares {', '.join(sorted(known)) or 'none'}.",
                 fields={f"inputs.{variable}": ["No such source."]},
             )
-    return {v: points_from_rows(rows, spec.source(v).columns) for v, rows in inputs.items()}
+    return {v: _inline_points(v, rows, spec) for v, rows in inputs.items()}
+
+
+def _inline_points(variable: str, rows: Sequence[Mapping[str, Any]], spec: StrategySpec) -> Points:
+    try:
+        return points_from_rows(rows, spec.source(variable).columns)
+    except InvalidPoint as error:
+        raise InvalidPoint(f"inputs.{variable}: {error.detail}", hint=error.hint) from error
 
 
 def encode_points(points: Points) -> bytes:

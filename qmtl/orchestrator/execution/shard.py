@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import logging
 import time
 from collections.abc import Iterable, Sequence
 
-from qmtl.common.errors import NODE_UPSTREAM_FAILED, SandboxFailure
+from qmtl.common.errors import NODE_UPSTREAM_FAILED, QmtlError, Unavailable
 from qmtl.models.datanode import AsOfInput, NodeInput, SourceInput
 from qmtl.models.execution import (
     ErrorRecord,
@@ -21,24 +22,27 @@ from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.lease import Lease
 from qmtl.orchestrator.execution.ledger import ClaimStatus, CommitStatus, Ledger, NodeCommit
 from qmtl.orchestrator.execution.planning import WindowKey
-from qmtl.registry.api import Registry
+from qmtl.orchestrator.execution.recent import Recents
 from qmtl.sandbox.calls import Call, Outcome
 from qmtl.sandbox.pool import ExecutorPool
 
 COMMIT_EVERY_S = 0.1  # what a client waits at most to see a node of a long shard
+TEXT_LIMIT = 32 * 1024  # of what an executor says about a node; an error's message has less
+MESSAGE_LIMIT = 4 * 1024
+log = logging.getLogger("qmtl.execution")
 
 
 class ShardRunner:
     """Runs shards in executor processes of their own; never in the process that calls it.
 
-    A shard costs these round trips: execution, plan, claim, windows, values, and a commit for each
-    100 ms it takes and one at its end.
+    A shard costs these round trips: execution, claim, windows, values, and a commit for each 100 ms
+    it takes and one at its end; version and plan where this process has not read them yet.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        registry: Registry,
+        recent: Recents,
         reader: InputReader,
         executors: ExecutorPool,
         *,
@@ -46,30 +50,49 @@ class ShardRunner:
         value_limit_bytes: int,
     ) -> None:
         self._ledger = ledger
-        self._registry = registry
+        self._recent = recent
         self._reader = reader
         self._executors = executors
         self._lease_s = lease_s
         self._value_limit_bytes = value_limit_bytes
 
     def run(self, tenant: str, execution_id: str, stage: int, shard: int) -> None:
-        """Run what is open of a shard, unless somebody else does or it is done."""
+        """Run what is open of a shard, unless somebody else does or it is done.
+
+        Whatever keeps it from running, other than a server that is away, ends its nodes as FAILED:
+        sent again, it would meet the same for ever.
+
+        Raises:
+            Unavailable: A server is away; the shard stays open and is sent again.
+        """
         execution = self._ledger.get(tenant, execution_id)
-        plan = self._ledger.plan(execution_id)
+        plan = self._recent.plan(execution)
         if plan is None:
             return
         claim = self._ledger.claim(execution_id, stage, shard, lease_s=self._lease_s)
         if claim.status is not ClaimStatus.RUN:
             return
-        version = self._registry.get_nodes(tenant, execution.strategy, execution.version)
         work = [n for n in plan.shard(stage, shard) if n.node_id not in claim.committed]
         lease = Lease(self._ledger, execution_id, stage, shard, claim.token, self._lease_s)
         commits = _Commits(self._ledger, lease)
         with lease:
-            values = self._values(execution, plan, version, work)
-            self._compute(execution, version, work, values, commits)
+            try:
+                self._run(execution, plan, work, commits)
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - logged, and told by the nodes' records
+                commits.fail(work, _reason(error, execution_id), execution.attempt)
             if not lease.lost:
                 commits.finish(skipped(work, commits.states, execution.attempt))
+
+    def _run(
+        self, execution: Execution, plan: Plan, work: list[PlannedNode], commits: _Commits
+    ) -> None:
+        if not work:
+            return
+        version = self._recent.version(execution)
+        values = self._values(execution, plan, version, work)
+        self._compute(execution, version, work, values, commits)
 
     def _values(
         self, execution: Execution, plan: Plan, version: StrategyVersion, work: list[PlannedNode]
@@ -95,28 +118,29 @@ class ShardRunner:
         values: dict[str, bytes],
         commits: _Commits,
     ) -> None:
-        if not work:
-            return
-        try:
-            with self._executors.acquire(
-                execution.tenant,
-                execution.version,
-                version.source_text,
-                version.strategy,
-                memory_bytes=max(n.memory_bytes for n in work),
-                value_limit_bytes=self._value_limit_bytes,
-            ) as executor:
-                executor.run(
-                    calls_of(work),
-                    values,
-                    on_outcome=lambda o: commits.add(node_commit(o, execution.attempt)),
-                    should_stop=lambda: commits.lease.lost,
-                )
-        except SandboxFailure as error:
-            failure = ErrorRecord(code=error.code, message=str(error))
-            for node in work:
-                if node.node_id not in commits.states:
-                    commits.add(_failed(node, failure, execution.attempt))
+        with self._executors.acquire(
+            execution.tenant,
+            execution.version,
+            version.source_text,
+            version.strategy,
+            memory_bytes=max(n.memory_bytes for n in work),
+            value_limit_bytes=self._value_limit_bytes,
+        ) as executor:
+            executor.run(
+                calls_of(work),
+                values,
+                on_outcome=lambda o: commits.add(node_commit(o, execution.attempt)),
+                should_stop=commits.look,
+            )
+
+
+def _reason(error: Exception, execution_id: str) -> ErrorRecord:
+    """Return what a node says that could not be run; what nobody foresaw is in the log alone."""
+    if isinstance(error, QmtlError):
+        return ErrorRecord(code=error.code, message=str(error))
+    log.error("A shard of execution %s could not be run.", execution_id, exc_info=error)
+    message = f"The system could not run it ({type(error).__name__}); its log tells more."
+    return ErrorRecord(code=QmtlError.code, message=message)
 
 
 class _Commits:
@@ -127,13 +151,26 @@ class _Commits:
         self.lease = lease
         self.states: dict[str, NodeState] = {}
         self._waiting: list[NodeCommit] = []
-        self._since = time.monotonic()
+        self._since = 0.0  # when the first of those came that wait
 
     def add(self, commit: NodeCommit) -> None:
         self.states[commit.record.node_id] = commit.record.state
+        if not self._waiting:
+            self._since = time.monotonic()
         self._waiting.append(commit)
-        if time.monotonic() - self._since >= COMMIT_EVERY_S:
+        self.look()
+
+    def look(self) -> bool:
+        """Send what has waited long enough; tell whether the shard must stop."""
+        if self._waiting and time.monotonic() - self._since >= COMMIT_EVERY_S:
             self._send(done=False)
+        return self.lease.lost
+
+    def fail(self, nodes: Sequence[PlannedNode], error: ErrorRecord, attempt: int) -> None:
+        """End every node that has not ended with this error."""
+        for node in nodes:
+            if node.node_id not in self.states:
+                self.add(_failed(node, error, attempt))
 
     def finish(self, rest: Iterable[NodeCommit]) -> None:
         self._waiting += rest
@@ -141,7 +178,7 @@ class _Commits:
 
     def _send(self, *, done: bool) -> None:
         lease, waiting = self.lease, self._waiting
-        self._waiting, self._since = [], time.monotonic()
+        self._waiting = []
         status = self._ledger.commit(
             lease.execution_id, lease.stage, lease.shard, lease.token, waiting, done=done
         )
@@ -179,10 +216,14 @@ def _call(node: PlannedNode) -> Call:
 
 
 def node_commit(outcome: Outcome, attempt: int) -> NodeCommit:
-    """Return what the ledger keeps of an outcome."""
+    """Return what the ledger keeps of an outcome; an executor wrote its texts, so they are cut."""
     problem = outcome.error
     error = (
-        ErrorRecord(code=problem.code, message=problem.message, traceback=problem.traceback)
+        ErrorRecord(
+            code=problem.code[:MESSAGE_LIMIT],
+            message=problem.message[:MESSAGE_LIMIT],
+            traceback=problem.traceback[:TEXT_LIMIT],
+        )
         if problem
         else None
     )
@@ -195,7 +236,7 @@ def node_commit(outcome: Outcome, attempt: int) -> NodeCommit:
         started_ms=outcome.started_ns // 1_000_000,
         duration_ns=outcome.duration_ns,
         error=error,
-        logs=outcome.logs,
+        logs=outcome.logs[:TEXT_LIMIT],
     )
     return NodeCommit(record=record, value=outcome.value)
 

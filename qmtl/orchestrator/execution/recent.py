@@ -1,0 +1,84 @@
+"""Versions and plans that this process read last: they never change, and every shard needs them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from qmtl.models.execution import Execution, Plan
+from qmtl.models.strategy import StrategyVersion
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.registry.api import Registry
+
+MOST_NODES = 20_000  # over all that is kept of a kind; a node takes one or two kilobytes
+
+V = TypeVar("V")
+
+
+class Recent(Generic[V]):
+    """The values used last, up to a total weight; threads may share it.
+
+    One value alone is kept whatever it weighs.
+    """
+
+    def __init__(self, limit: int, weigh: Callable[[V], int]) -> None:
+        self._limit = limit
+        self._weigh = weigh
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, V] = OrderedDict()
+        self._weight = 0
+
+    def get(self, key: Hashable) -> V | None:
+        """Return what is kept, and count it as used."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: Hashable, value: V) -> None:
+        """Keep a value, and let go of those that were not used for longest."""
+        with self._lock:
+            if key in self._kept:
+                self._weight -= self._weigh(self._kept.pop(key))
+            self._kept[key] = value
+            self._weight += self._weigh(value)
+            while self._weight > self._limit and len(self._kept) > 1:
+                self._weight -= self._weigh(self._kept.popitem(last=False)[1])
+
+
+class Recents:
+    """Reads versions and plans, each once while it is kept."""
+
+    def __init__(self, ledger: Ledger, registry: Registry, *, limit: int = MOST_NODES) -> None:
+        self._ledger = ledger
+        self._registry = registry
+        self._versions: Recent[StrategyVersion] = Recent(limit, lambda v: len(v.spec.nodes))
+        self._plans: Recent[Plan] = Recent(limit, lambda p: len(p.nodes))
+
+    def version(self, execution: Execution) -> StrategyVersion:
+        """Return the version that an execution runs; may raise as ``Registry.get_nodes``."""
+        key = (execution.tenant, execution.strategy, execution.version)
+        found = self._versions.get(key)
+        if found is None:
+            found = self._registry.get_nodes(*key)
+            if found.complete:  # another one may still be completed
+                self._versions.keep(key, found)
+        return found
+
+    def plan(self, execution: Execution) -> Plan | None:
+        """Return the plan of an execution, None where it has none.
+
+        A server that lost its last writes may see the execution planned again, with other pins: so
+        a plan is known by the time at which it was started.
+        """
+        if execution.started_ms is None:
+            return self._ledger.plan(execution.id)
+        key = (execution.id, execution.started_ms)
+        found = self._plans.get(key)
+        if found is None:
+            found = self._ledger.plan(execution.id)
+            if found is not None:
+                self._plans.keep(key, found)
+        return found

@@ -1,0 +1,39 @@
+"""How a shard's outcomes reach the ledger."""
+
+from __future__ import annotations
+
+import pytest
+
+from qmtl.models.execution import NodeState
+from qmtl.orchestrator.execution import shard
+from qmtl.orchestrator.execution.lease import Lease
+from qmtl.orchestrator.execution.shard import COMMIT_EVERY_S, MESSAGE_LIMIT, TEXT_LIMIT, node_commit
+from qmtl.sandbox.calls import NodeError, Outcome
+from tests.support.ledgers import memory_ledger, plan_of, started, succeeded
+
+
+def test_an_outcome_is_committed_while_the_node_after_it_still_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    ledger = memory_ledger().ledger
+    execution_id = started(ledger, plan_of([["quick", "slow"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    commits = shard._Commits(ledger, Lease(ledger, execution_id, 0, 0, token, 60.0))
+    commits.add(succeeded("quick"))
+    assert ledger.records(execution_id)["quick"].state is NodeState.RUNNING
+    clock[0] += COMMIT_EVERY_S
+    assert commits.look() is False
+    assert ledger.records(execution_id)["quick"].state is NodeState.SUCCEEDED
+
+
+def test_what_an_executor_says_is_cut() -> None:
+    long = "x" * 1_000_000
+    outcome = Outcome(
+        node_id="a", state="FAILED", error=NodeError("QMTL-410", long, long), logs=long
+    )
+    record = node_commit(outcome, 1).record
+    assert record.error is not None
+    texts = (record.error.message, record.error.traceback, record.logs)
+    assert tuple(map(len, texts)) == (MESSAGE_LIMIT, TEXT_LIMIT, TEXT_LIMIT)
