@@ -7,6 +7,8 @@ import sys
 
 from qmtl.common.settings import Settings
 
+LOOPBACK = "127.0.0.1"  # wherever the API is bound
+
 if __name__ == "__main__":
     settings = Settings.from_env()
     if not os.environ.get("FLOWER_BASIC_AUTH"):
@@ -16,7 +18,7 @@ if __name__ == "__main__":
     app.start(
         [
             "flower",
-            f"--address={settings.api_host}",
+            f"--address={LOOPBACK}",
             f"--port={settings.flower_port}",
         ]
     )

@@ -33,7 +33,7 @@ class Settings:
         api_host: Address that the web process binds.
         api_port: Port that the web process binds.
         api_keys: ``name:tenant:sha256-of-key`` entries with commas; nobody may write without one.
-        flower_port: Port of Flower on ``api_host``.
+        flower_port: Port of Flower, which is bound to 127.0.0.1.
         slots: Shards that may run at once, over all node workers of the cell.
         connect_timeout_s: Bound on one connection attempt to any server.
         lease_s: How long a claimed shard belongs to its worker without renewal.
