@@ -22,8 +22,15 @@ NEO4J_OPENS = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
 
 
 def _java(java: Path, tmp: Path) -> list[str]:
-    # Performance data would be a file outside the data folder.
-    return [str(java), "-XX:-UsePerfData", f"-Djava.io.tmpdir={tmp}", "-Xmx512m"]
+    return [
+        str(java),
+        "-Xmx512m",
+        # On a machine that also runs the workers, a quick start is worth more than peak speed.
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-XX:-UsePerfData",  # it would be a file outside the data folder
+        f"-Djava.io.tmpdir={tmp}",
+    ]
 
 
 def neo4j_plan(
@@ -59,7 +66,7 @@ def neo4j_plan(
         },
         ping=lambda timeout_s: ping_graph(url, NEO4J_USER, password, NEO4J_USER, timeout_s),
         prepare=prepare,
-        start_s=120.0,
+        start_s=180.0,
         stop_s=20.0,
     )
 
@@ -73,6 +80,8 @@ def neo4j_conf(port: int) -> str:
         "server.memory.pagecache.size=64m",
         "dbms.security.auth_enabled=true",  # the embedded API turns it off otherwise
         "dbms.usage_report.enabled=false",
+        # Otherwise each of the two connectors waits five quiet seconds before it stops.
+        "internal.dbms.bolt.netty_server_shutdown_quiet_period=0",
     ]
     return "\n".join(lines) + "\n"
 
@@ -83,7 +92,7 @@ def kafka_plan(
     """Plan Apache Kafka as one KRaft process, broker and controller in one."""
     conf = cwd / "server.properties"
     address = f"127.0.0.1:{port}"
-    run = [*_java(java, tmp), "-XX:TieredStopAtLevel=1", "-cp", f"{library}/*"]
+    run = [*_java(java, tmp), "-cp", f"{library}/*"]
 
     def prepare() -> None:
         write_private(conf, kafka_properties(cwd / "data", port, controller_port))
@@ -99,7 +108,7 @@ def kafka_plan(
         settings={"QMTL_KAFKA_SERVERS": address},
         ping=lambda timeout_s: ping_kafka(address, timeout_s),
         prepare=prepare,
-        start_s=90.0,
+        start_s=180.0,
         stop_s=20.0,
     )
 
@@ -136,6 +145,9 @@ def kafka_properties(data: Path, port: int, controller_port: int) -> str:
         "inter.broker.listener.name=PLAINTEXT",
         f"log.dirs={data}",
         "group.initial.rebalance.delay.ms=0",
+        # A broker that was killed may register again once its former session ran out.
+        "broker.session.timeout.ms=3000",
+        "broker.heartbeat.interval.ms=500",
         "auto.create.topics.enable=false",
         *(f"{name}=1" for name in ones),
     ]

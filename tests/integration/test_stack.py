@@ -1,4 +1,8 @@
-"""A stack of real servers: it answers, keeps its data, and leaves nothing behind."""
+"""A stack of real servers: it answers, keeps its data, and leaves nothing behind.
+
+What depends on the servers runs on the session's profile; what depends on our own processes alone
+runs on the embedded one, which starts sooner.
+"""
 
 import json
 import os
@@ -14,11 +18,12 @@ from redis import Redis
 
 from qmtl.common.errors import Conflict, NotFound, Unavailable
 from qmtl.common.settings import Settings
+from qmtl.stack.api import Stack
 from qmtl.stack.status import look
 from tests.support.process_watch import all_end, descendants, eventually, is_alive
 from tests.support.servers import profile, start_stack
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 def state_of(running):
@@ -106,7 +111,7 @@ def test_data_and_ports_survive_a_stop_and_a_start(tmp_path):
 
 
 def test_a_stopped_stack_leaves_no_process_and_says_that_it_is_down(tmp_path):
-    with start_stack(tmp_path) as running:
+    with Stack.start("embedded", tmp_path) as running:
         servers = [server.pid for server in running.servers.values()]
         guards = [psutil.Process(pid).ppid() for pid in servers]
 
@@ -139,7 +144,7 @@ def test_a_killed_server_stays_down_until_it_is_started_again_with_its_data(tmp_
 
 
 def test_a_server_that_dies_by_itself_is_started_again(tmp_path):
-    with start_stack(tmp_path) as running:
+    with Stack.start("embedded", tmp_path) as running:
         before = running.servers["redis"].pid
         os.kill(before, signal.SIGKILL)
 
@@ -148,7 +153,7 @@ def test_a_server_that_dies_by_itself_is_started_again(tmp_path):
 
 
 def test_a_guard_that_is_killed_takes_its_server_along_and_both_come_back(tmp_path):
-    with start_stack(tmp_path) as running:
+    with Stack.start("embedded", tmp_path) as running:
         before = running.servers["kafka"].pid
         guard = psutil.Process(before).ppid()
         os.kill(guard, signal.SIGKILL)
@@ -159,7 +164,7 @@ def test_a_guard_that_is_killed_takes_its_server_along_and_both_come_back(tmp_pa
 
 
 def test_a_detached_stack_outlives_its_command_until_down(tmp_path):
-    started = qmtl("stack", "up", "--detach", "--profile", profile(), "--data-dir", tmp_path)
+    started = qmtl("stack", "up", "--detach", "--profile", "embedded", "--data-dir", tmp_path)
     assert started.returncode == 0, started.stderr
     status = look(tmp_path)
     assert status.healthy
@@ -173,7 +178,7 @@ def test_a_detached_stack_outlives_its_command_until_down(tmp_path):
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_stack_in_the_foreground_ends_in_order_on_a_signal(tmp_path, signum):
-    owner = _start_owner(tmp_path)
+    owner = _start_owner(tmp_path, "embedded")
     status = look(tmp_path)
 
     owner.send_signal(signum)
@@ -183,7 +188,7 @@ def test_a_stack_in_the_foreground_ends_in_order_on_a_signal(tmp_path, signum):
 
 
 def test_nothing_outlives_an_owner_that_is_killed_and_a_new_one_can_start_at_once(tmp_path):
-    owner = _start_owner(tmp_path)
+    owner = _start_owner(tmp_path, profile())
     everything = descendants(owner.pid)
     assert len(everything) >= 6  # three guards and their servers
 
@@ -195,8 +200,8 @@ def test_nothing_outlives_an_owner_that_is_killed_and_a_new_one_can_start_at_onc
         assert not any(map(is_alive, everything))
 
 
-def _start_owner(folder):
-    command = ["stack", "up", "--profile", profile(), "--data-dir", str(folder)]
+def _start_owner(folder, profile_name):
+    command = ["stack", "up", "--profile", profile_name, "--data-dir", str(folder)]
     owner = subprocess.Popen(
         [sys.executable, "-m", "qmtl.cli.main", *command],
         stdout=subprocess.DEVNULL,
@@ -221,7 +226,7 @@ def test_a_server_that_does_not_start_is_named_with_its_log_and_nothing_stays(
     monkeypatch.setattr(conf, lambda *_: "no-such-directive yes\n")
 
     with pytest.raises(Unavailable) as caught:
-        start_stack(tmp_path)
+        Stack.start("embedded", tmp_path)
 
     assert "no-such-directive" in str(caught.value)
     assert str(Path("logs", "redis.log")) in str(caught.value)

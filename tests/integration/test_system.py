@@ -12,9 +12,8 @@ import pytest
 from qmtl.common.errors import Unavailable
 from qmtl.stack.system import System
 from tests.support.process_watch import all_end, descendants
-from tests.support.servers import profile
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 WEB = """
 import http.server, os
@@ -41,7 +40,7 @@ def procfile(tmp_path):
 
 def start(tmp_path, procfile, **options):
     return System.start(
-        profile(), tmp_path / "data", procfile=procfile, environ={"QMTL_MARK": "seen"}, **options
+        "embedded", tmp_path / "data", procfile=procfile, environ={"QMTL_MARK": "seen"}, **options
     )
 
 
@@ -80,7 +79,7 @@ def test_nothing_outlives_a_system_whose_owner_is_killed(tmp_path, procfile):
     code = f"""
 from pathlib import Path
 from qmtl.stack.system import System
-with System.start({profile()!r}, Path({str(tmp_path / "data")!r}),
+with System.start("embedded", Path({str(tmp_path / "data")!r}),
                   procfile=Path({str(procfile)!r}), environ={{"QMTL_MARK": "seen"}}) as system:
     print("up", flush=True)
     system.wait()
