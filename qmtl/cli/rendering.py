@@ -8,6 +8,7 @@ from typing import Any
 
 LIMIT = 60
 MEMBERS = 20
+DECIMAL_BITS = 14_000  # Python refuses to write decimals of more than 4300 digits
 
 
 def short(value: object, *, limit: int = LIMIT) -> str:
@@ -23,6 +24,8 @@ def _text(value: object) -> str:
     match value:
         case float():
             return f"{value:.6g}"
+        case int() if value.bit_length() > DECIMAL_BITS:
+            return f"int of {value.bit_length()} bits"
         case dict():
             return "{" + _some(f"{k}: {_text(v)}" for k, v in value.items()) + "}"
         case list():

@@ -82,7 +82,7 @@ def parse_time(text: str) -> int:
     whole = (since.days * 86_400 + since.seconds) * SECOND
     at_ns = whole + int(digits.ljust(9, "0") if digits else 0)
     if not EARLIEST <= at_ns <= LATEST:
-        raise problem
+        raise InvalidRequest(f"{text!r} is outside the years 1678 to 2261.")
     return at_ns
 
 

@@ -64,7 +64,7 @@ class Time(fields.Field[int]):
         try:
             return parse_time(value) // self._scale
         except InvalidRequest as error:
-            raise ValidationError(f"{error.detail} {error.hint}") from error
+            raise ValidationError(str(error)) from error
 
 
 class Interval(fields.Field[int]):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TIME_COLUMN = "ts"
+_SHOWN = 60  # characters of a value that a message repeats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +98,9 @@ def points_from_csv(text: str, columns: Sequence[str]) -> Points:
                 f"The CSV has no column {missing[0]!r}.",
                 hint=f"Its header must name {', '.join((TIME_COLUMN, *columns))}.",
             )
+        repeated = [c for c in (TIME_COLUMN, *columns) if header.count(c) > 1]
+        if repeated:
+            raise InvalidPoint(f"The CSV has the column {repeated[0]!r} twice.")
         places = [header.index(c) for c in columns]
         return _sorted(*_csv_rows(reader, len(header), header.index(TIME_COLUMN), places, columns))
     except csv.Error as error:
@@ -141,6 +145,8 @@ def _check_columns(number: int, row: Mapping[str, Any], expected: set[str]) -> N
 def _time(number: int, text: object) -> int:
     if not isinstance(text, str):
         raise InvalidPoint(f"Row {number}, column 'ts': a time is written as text.")
+    if len(text) > _SHOWN:
+        raise InvalidPoint(f"Row {number}, column 'ts': {_shown(text)} is not a time.")
     try:
         at_ns = parse_time(text)
     except InvalidRequest as error:
@@ -154,7 +160,7 @@ def _number(number: int, column: str, value: object) -> float:
     if value is None:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidPoint(f"Row {number}, column {column!r}: {value!r} is not a number.")
+        raise InvalidPoint(f"Row {number}, column {column!r}: {_shown(value)} is not a number.")
     try:
         return float(value)
     except OverflowError as error:
@@ -166,9 +172,21 @@ def _csv_number(number: int, column: str, text: str) -> float:
     if not stripped:
         return math.nan
     try:
-        return float(stripped)
+        if "_" in stripped:  # which float() takes, and no other reader of CSV
+            raise ValueError
+        value = float(stripped)
     except ValueError as error:
-        raise InvalidPoint(f"Row {number}, column {column!r}: {text!r} is not a number.") from error
+        raise InvalidPoint(
+            f"Row {number}, column {column!r}: {_shown(text)} is not a number."
+        ) from error
+    if math.isinf(value) and any(c.isdigit() for c in stripped):
+        raise InvalidPoint(f"Row {number}, column {column!r}: the number is too large.")
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _sorted(times: list[int], values: list[list[float]], columns: tuple[str, ...]) -> Points:

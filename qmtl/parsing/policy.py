@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterable
 
@@ -83,7 +84,7 @@ class _Check:
             pass
         elif word in allowed.GUARDED_BUILTINS:
             self.guarded(name)
-        elif word in allowed.REFUSED_BUILTINS:
+        elif word in allowed.REFUSED_BUILTINS or hasattr(builtins, word):
             report.add(codes.BUILTIN, name, f"The builtin {word!r} may not be used.")
         else:
             report.add(codes.UNDEFINED, name, f"The name {word!r} is not defined.", self.hint(word))

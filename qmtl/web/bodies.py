@@ -10,6 +10,7 @@ import msgspec
 from flask import request
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import abort
+from werkzeug.exceptions import HTTPException
 
 from qmtl.web.context import services
 
@@ -61,7 +62,12 @@ def body_bytes() -> bytes:
     limit = services().settings.request_limit_bytes
     if request.content_length is not None and request.content_length > limit:
         refuse_size("body", limit)
-    data = request.get_data(cache=False)
+    try:
+        data = request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:  # noqa: BLE001 - each WSGI server has its own for broken chunks
+        abort(400, exc=error, message="The body cannot be read: its chunks are malformed.")
     if request.content_length is None and len(data) >= limit:
         refuse_size("body", limit)  # a chunked body would be cut off there, without a word
     return data

@@ -1,7 +1,8 @@
 """Values as JSON, for people and for clients without a decoder; the encoded bytes are the truth.
 
 What JSON cannot say stands under a marker: ``{"$float": "NaN" | "Infinity" | "-Infinity"}``,
-``{"$bytes": base64}``, ``{"$microseconds": int}`` for a duration, ``{"$complex": [re, im]}``.
+``{"$integer": text}`` for one over 64 bits (``int(text, 0)`` reads it), ``{"$bytes": base64}``,
+``{"$microseconds": int}`` for a duration, ``{"$complex": [re, im]}``.
 Tables and arrays show their last rows and say how many there are.
 """
 
@@ -21,6 +22,8 @@ ROWS = 10
 MOST_ROWS = 10_000
 MOST_CELLS = 200_000
 MOST_CHARACTERS = 4 * 1024 * 1024
+WHOLE_NUMBERS = range(-(2**63), 2**64)  # that readers of JSON can be expected to take
+DECIMAL_BITS = 14_000  # Python refuses to write decimals of more than 4300 digits
 
 
 class TooLong(Exception):
@@ -55,8 +58,10 @@ class Renderer:
         return self._array(value) if isinstance(value, np.ndarray) else self._scalar(value)
 
     def _scalar(self, value: object) -> Any:
-        if value is None or isinstance(value, bool | int):
+        if value is None or isinstance(value, bool):
             return value
+        if isinstance(value, int):
+            return value if value in WHOLE_NUMBERS else self._long_integer(value)
         if isinstance(value, float):
             return value if math.isfinite(value) else {"$float": _float_name(value)}
         if isinstance(value, complex):
@@ -70,6 +75,10 @@ class Renderer:
         if isinstance(value, str):
             return value
         return {"$bytes": base64.b64encode(value).decode()}
+
+    def _long_integer(self, value: int) -> Any:
+        self._spend(characters=value.bit_length() // 4)
+        return {"$integer": str(value) if value.bit_length() <= DECIMAL_BITS else hex(value)}
 
     def _frame(self, frame: pd.DataFrame) -> dict[str, Any]:
         shown = frame.tail(self._rows)

@@ -115,6 +115,19 @@ def test_a_chunked_body_is_bounded_like_any_other(server: Server):
     assert (status, problem["title"]) == (413, "Request Entity Too Large")
 
 
+def test_chunks_that_contradict_themselves_are_the_callers_mistake(server: Server):
+    head = (
+        "POST /v1/strategies HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n"
+        f"Content-Type: text/x-python\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head.encode() + b"no size\r\nabc\r\n0\r\n\r\n")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 400
+        assert "chunks" in json.load(answer)["detail"]
+
+
 def test_sigterm_ends_all_of_it_and_nothing_is_left_behind(server: Server, home: Path):
     workers = descendants(server.process.pid)
     assert len(workers) == 2

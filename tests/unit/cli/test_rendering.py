@@ -16,6 +16,7 @@ from qmtl.cli.rendering import printable, short
         (None, "None"),
         (True, "True"),
         (3, "3"),
+        ([10**5_000], "[int of 16610 bits]"),
         (1 / 3, "0.333333"),
         ("long", "'long'"),
         ({"side": "long", "spread": 0.5}, "{side: 'long', spread: 0.5}"),

@@ -69,6 +69,8 @@ class TestRows:
             ({"ts": "1970-01-01T00:00:00", "close": 1}, "Row 1, column 'ts'"),
             ({"ts": "1970-01-01T00:00:00.0001Z", "close": 1}, "Row 1, column 'ts'"),
             ([1, 2], "Row 1 is no object"),
+            ({"ts": "1970-01-01", "close": "x" * 10**6}, r"^.{1,120}\.\.\. is not a number"),
+            ({"ts": "x" * 10**6, "close": 1}, r"^.{1,120}\.\.\. is not a time"),
         ],
     )
     def test_a_row_that_cannot_be_used_is_named(self, row: object, message: str) -> None:
@@ -114,6 +116,9 @@ class TestCsv:
             ("ts,close\n1970-01-01,1\n1970-01-02\n", "Row 2 has 1 fields, the header 2"),
             ("ts,close\n1970-01-01,one\n", "Row 1, column 'close': 'one' is not a number"),
             ("ts,close\n1.1.1970,1\n", "Row 1, column 'ts': '1.1.1970'"),
+            ("ts,close\n1970-01-01,1_0\n", "Row 1, column 'close': '1_0' is not a number"),
+            ("ts,close\n1970-01-01,1e999\n", "Row 1, column 'close': the number is too large"),
+            ("ts,close,close\n1970-01-01,1,2\n", "The CSV has the column 'close' twice"),
             ("ts,close\n1970-01-01,1\n1970-01-01,2\n", "Rows 1 and 2 have the same time"),
             ("ts,close\n1970-01-01," + "1" * 200_000, "The CSV cannot be read"),
         ],

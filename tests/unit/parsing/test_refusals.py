@@ -168,6 +168,7 @@ def test_what_the_language_does_not_have_is_refused(line: str, code: str) -> Non
         ("x(__y=1)", "QMTL-120"),
         ("lambda __y: 1", "QMTL-120"),
         ("eval('1')", "QMTL-122"),
+        ("MemoryError()", "QMTL-122"),
         ("exec('1')", "QMTL-122"),
         ("compile('1', '', 'exec')", "QMTL-122"),
         ("open('f')", "QMTL-122"),

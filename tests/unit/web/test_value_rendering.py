@@ -38,6 +38,22 @@ def test_numbers_that_json_lacks_are_marked():
     ]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [2**64, -(2**63) - 1, 10**400, 10**5_000, -(10**5_000)],
+    ids=lambda v: f"{v.bit_length()} bits",
+)
+def test_an_integer_over_64_bits_is_text_that_python_reads(value: int):
+    shown = rendered(value)
+    assert isinstance(shown, dict)
+    assert int(shown["$integer"], 0) == value
+
+
+def test_an_integer_of_millions_of_digits_is_too_long():
+    with pytest.raises(TooLong):
+        rendered(1 << 100_000_000)
+
+
 def test_bytes_and_durations_are_marked():
     assert rendered(b"\x00\xff") == {"$bytes": "AP8="}
     assert rendered(timedelta(seconds=1.5)) == {"$microseconds": 1_500_000}
