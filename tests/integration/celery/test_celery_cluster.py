@@ -42,6 +42,16 @@ def test_the_body_of_a_chord_of_shards_fires_once(
         assert ended(nodes, "advance", execution_id) == 1
 
 
+def test_a_single_shard_is_followed_by_its_advance(
+    celery_worker_cluster: CeleryWorkerCluster, client_app: Celery, tenant: str
+) -> None:
+    _, nodes = celery_worker_cluster
+    CeleryDispatcher(client_app).shards(tenant, "single", 0, [0])
+    await_advance(nodes, "single")
+    assert ended(nodes, "run_shard", "single") == 1
+    assert ended(nodes, "advance", "single") == 1
+
+
 def test_nobody_listens_to_the_results_of_shards(
     celery_broker_cluster: CeleryBrokerCluster,
     celery_worker_cluster: CeleryWorkerCluster,
