@@ -17,7 +17,7 @@ CONTROL, NODES, MIRROR = "control", "nodes", "mirror"
 COUNTER = "qmtl.tasks.chord_counter:ChordCounter"
 DAY_S = 86_400
 SOFT_SHUTDOWN_S = 3.0  # less than the supervisor waits before it kills
-PERIODIC_EXPIRY_S = 5.0
+PERIODIC_EXPIRY_S = 30.0  # so that a look of the reaper outlives a slow submission before it
 MIRROR_EVERY_S = 5.0
 
 ROUTES = {
