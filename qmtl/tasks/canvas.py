@@ -9,6 +9,7 @@ from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 
 from qmtl.common.errors import Unavailable
+from qmtl.common.redis.connection import translated
 
 CARRY_OUT = "qmtl.control.carry_out"
 ADVANCE = "qmtl.nodes.advance"
@@ -45,8 +46,9 @@ class CeleryDispatcher:
     def _signature(self, task: str, *args: str | int) -> Signature:
         return signature(task, args=args, immutable=True, app=self._app)
 
-    def _send(self, message: Signature, **options: Signature) -> None:
+    def _send(self, message: Signature, *, link: Signature | None = None) -> None:
         try:
-            message.apply_async(ignore_result=True, **options)
-        except (OperationalError, *self._app.backend.connection_errors) as error:
+            with translated():  # the counter of a chord raises what the server's client does
+                message.apply_async(ignore_result=True, link=link)
+        except OperationalError as error:
             raise Unavailable("broker", f"The broker does not take messages: {error}.") from error
