@@ -55,7 +55,50 @@ class AsOfInput(Struct, frozen=True, tag="as_of"):
     argument: str
 
 
-Input = SourceInput | NodeInput | AsOfInput
+class WindowInput(Struct, frozen=True, tag="window"):
+    """An argument that takes the latest ``count`` results of a node in earlier buckets.
+
+    It is no edge of the DAG, so a node may look back at itself; the node is part of the execution.
+    """
+
+    argument: str
+    binding: str
+    count: int
+
+
+class QuerySpec(Struct, frozen=True, kw_only=True):
+    """Which bindings of other strategies a query stands for; what is empty or None matches all.
+
+    Attributes:
+        all_tags: Upper-case tags, sorted, that a binding must all bear.
+        any_tags: Upper-case tags, sorted, of which it must bear one.
+        interval_ns: The interval it must have.
+        strategy: The strategy that must bind it.
+    """
+
+    all_tags: tuple[str, ...] = ()
+    any_tags: tuple[str, ...] = ()
+    interval_ns: int | None = None
+    strategy: str | None = None
+
+    def matches(self, strategy: str, node: NodeSpec) -> bool:
+        """Whether a node that ``strategy`` binds is meant."""
+        return (
+            set(self.all_tags) <= set(node.tags)
+            and (not self.any_tags or not set(self.any_tags).isdisjoint(node.tags))
+            and self.interval_ns in {None, node.interval_ns}
+            and self.strategy in {None, strategy}
+        )
+
+
+class QueryInput(Struct, frozen=True, tag="query"):
+    """An argument that takes a mapping ``strategy.binding`` -> latest result."""
+
+    argument: str
+    query: QuerySpec
+
+
+Input = SourceInput | NodeInput | AsOfInput | WindowInput | QueryInput
 
 
 class NodeSpec(Struct, frozen=True, kw_only=True):
@@ -105,3 +148,11 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
     def sources(self) -> tuple[str, ...]:
         """Return the variables of the sources that this node reads."""
         return tuple(i.variable for i in self.inputs if isinstance(i, SourceInput))
+
+    def looks_back_at(self) -> tuple[str, ...]:
+        """Return the bindings whose earlier results this node reads, its own among them."""
+        return tuple(i.binding for i in self.inputs if isinstance(i, WindowInput))
+
+    def queries(self) -> tuple[QuerySpec, ...]:
+        """Return the queries that this node reads."""
+        return tuple(i.query for i in self.inputs if isinstance(i, QueryInput))

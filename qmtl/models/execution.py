@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -126,6 +127,40 @@ class Pin(Struct, frozen=True, kw_only=True):
     revision: int
 
 
+class Found(Struct, frozen=True, kw_only=True):
+    """A result that a window or a query resolved to.
+
+    Attributes:
+        name: ``strategy.binding`` in a query; empty in a window.
+        execution_id: Whose result it is.
+    """
+
+    name: str
+    bucket_ns: int
+    execution_id: str
+    node_id: str
+    digest: str
+
+
+class Lookup(Struct, frozen=True, kw_only=True):
+    """What an argument of a planned node that is a window or a query resolved to.
+
+    Attributes:
+        node_id: The reader.
+        kind: ``window``, with ``found`` oldest first, or ``query``, with ``found`` by name.
+    """
+
+    node_id: str
+    argument: str
+    kind: Literal["window", "query"]
+    found: tuple[Found, ...]
+
+    @property
+    def key(self) -> str:
+        """Name the value that the argument takes, among the values of a shard."""
+        return f"{self.kind}:{self.node_id}:{self.argument}"
+
+
 class PlannedNode(Struct, frozen=True, kw_only=True):
     """A computation of a plan, once for all bindings of its id.
 
@@ -159,11 +194,13 @@ class Plan(Struct, frozen=True, kw_only=True):
         stages: ``stages[s][k]`` are indexes into ``nodes``: the k-th shard of stage s, in the order
             in which it is computed.
         pins: What it reads of its sources.
+        lookups: What it reads of histories.
     """
 
     nodes: tuple[PlannedNode, ...]
     stages: tuple[tuple[tuple[int, ...], ...], ...]
     pins: tuple[Pin, ...]
+    lookups: tuple[Lookup, ...] = ()
 
     def shard(self, stage: int, shard: int) -> tuple[PlannedNode, ...]:
         """Return the nodes of a shard in the order in which it computes them."""
