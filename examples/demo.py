@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -63,8 +64,9 @@ def main() -> int:
             walk(system)
             addresses(system)
             say("stopping everything")
-    except QmtlError as error:
-        out.print(f"\n[red]demo: failed:[/red] {error}", soft_wrap=True)
+    except Exception as error:  # noqa: BLE001 - whatever it is, this says where to look
+        what = str(error) if isinstance(error, QmtlError) else repr(error)
+        out.print(f"\n[red]demo: failed:[/red] {escape(what)}", soft_wrap=True)
         out.print(f"Logs: {DATA_DIR / 'logs'}", soft_wrap=True)
         return 1
     out.print("demo: succeeded")

@@ -681,6 +681,21 @@ def test_what_was_returned_comes_again_after_a_while(subject: LedgerUnderTest) -
     assert len(due_at_once(ledger, again_s=SHORT_S)) == 1
 
 
+def test_work_that_nobody_takes_is_returned_less_often(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    for _ in range(2):
+        assert len(due_at_once(ledger, again_s=SHORT_S)) == 1
+        subject.pass_time(SHORT_S * 1.2)
+    assert due_at_once(ledger, again_s=SHORT_S) == [], "the second time it is put away for longer"
+
+    ledger.claim(execution_id, 0, 0, lease_s=LONG_S)
+    subject.pass_time(SHORT_S)
+    assert len(due_at_once(ledger, again_s=SHORT_S)) == 1
+    subject.pass_time(SHORT_S * 1.2)
+    assert len(due_at_once(ledger, again_s=SHORT_S)) == 1, "a claim begins anew"
+
+
 def test_what_ended_is_never_due(subject: LedgerUnderTest) -> None:
     ledger = subject.ledger
     ended = started(ledger, plan_of([["a"]]))

@@ -184,6 +184,9 @@ class Ledger(Protocol):
     def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
         """Return executions whose time has come, and put their next time ``again_s`` away.
 
+        That time doubles with each return, up to sixteen times ``again_s``, until something of the
+        execution is claimed or moves: behind a long queue, messages must not pile up.
+
         An execution without plan is due ``unclaimed_s`` after it was created, a shard that was
         never claimed as long after its stage began, a claimed one when its lease ran out, an
         advance as soon as its stage is done. Whatever becomes due later than an execution was

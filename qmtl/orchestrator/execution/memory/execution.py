@@ -25,6 +25,8 @@ from qmtl.orchestrator.execution.ledger import (
 )
 from qmtl.orchestrator.execution.planned import OpenShard, open_record
 
+MOST_DOUBLINGS = 4
+
 
 @dataclass(slots=True)
 class Shard:
@@ -50,6 +52,7 @@ class LiveExecution:
     created_ms: int  # by the ledger's clock
     began_ms: int = 0  # the stage that runs
     look_ms: int | None = None  # when to look whether something is due; None once it ended
+    returned: int = 0  # how often it was due since anything of it was claimed
     plan: Plan | None = None
     token: int = 0
     shards: dict[tuple[int, int], Shard] = field(default_factory=dict)
@@ -85,6 +88,7 @@ class LiveExecution:
 
     def _begin(self, stage: int, now_ms: int) -> None:
         self.change(stage=stage)
+        self.returned = 0
         self.began_ms = self.look_ms = now_ms
 
     def end(self, state: ExecutionState, now_ms: int, error: ErrorRecord | None = None) -> None:
@@ -104,6 +108,7 @@ class LiveExecution:
         if wanted.alive(now_ms):
             return Claim(ClaimStatus.BUSY)
         self.token += 1
+        self.returned = 0
         wanted.token = self.token
         wanted.claimed_ms = now_ms
         wanted.lease_ends_ms = now_ms + lease_ms
@@ -158,6 +163,11 @@ class LiveExecution:
     def look_by(self, at_ms: int) -> None:
         """Look not later than this whether something is due."""
         self.look_ms = at_ms if self.look_ms is None else min(self.look_ms, at_ms)
+
+    def put_away(self, now_ms: int, again_ms: int) -> None:
+        """Look later at what was due, and later still each time that nothing was claimed since."""
+        self.look_ms = now_ms + max(again_ms, 1) * 2 ** min(self.returned, MOST_DOUBLINGS)
+        self.returned += 1
 
     def look(self, now_ms: int, unclaimed_ms: int) -> Due | int:
         """Return what is due, or else the next time at which something could be."""

@@ -190,8 +190,9 @@ class MemoryLedger:
                 seen = known.look(now, _milliseconds(unclaimed_s))
                 if isinstance(seen, Due):
                     found.append(seen)
-                    seen = now + max(_milliseconds(again_s), 1)
-                known.look_ms = seen
+                    known.put_away(now, _milliseconds(again_s))
+                else:
+                    known.look_ms = seen
             return found
 
     def counts(self) -> dict[ExecutionState, int]:

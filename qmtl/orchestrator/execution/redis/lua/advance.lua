@@ -15,6 +15,7 @@ end
 local now = digits(now_ms())
 if ARGV[2] ~= fields[3] then
   redis.call('HSET', KEYS[1], 'stage', ARGV[2], 'began', now)
+  redis.call('HDEL', KEYS[1], 'returned')
   redis.call('ZADD', KEYS[3], now, ARGV[1])
   return 'MOVED'
 end

@@ -26,6 +26,7 @@ redis.call(
   'HSET', KEYS[2],
   name .. ':token', digits(token), name .. ':lease', ends, name .. ':claimed', digits(now)
 )
+redis.call('HDEL', KEYS[1], 'returned') -- by due.lua: its messages do arrive
 redis.call('ZADD', KEYS[4], 'LT', ends, ARGV[1]) -- look again when the lease ends, if not before
 
 local reply = { 'RUN', token }

@@ -5,13 +5,15 @@
 --
 -- KEYS   1 due  (and, for each execution found there, its own key and its shards)
 -- ARGV   1 prefix of the executions' keys  2 how many to return at most
---        3 ms until one that is returned is looked at again
+--        3 ms until one that is returned is looked at again; twice as many each time that nothing
+--        of it was claimed since, up to sixteen times
 --        4 ms after which an execution without plan, or a shard never claimed, is due
 -- Reply  a list of {tenant, execution id, stage, 'shard,shard,...'}
 
 local now = now_ms()
 local limit, again, unclaimed = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local MOST_LOOKS = 2000 -- bounds the time for which the server is held
+local MOST_DOUBLINGS = 4
 local found = {}
 
 -- Return the shards that are due, and else the next time at which one could be.
@@ -61,7 +63,8 @@ repeat
     local entry, next_look = look(id)
     if entry then
       found[#found + 1] = entry
-      next_look = now + math.max(again, 1)
+      local times = redis.call('HINCRBY', ARGV[1] .. id, 'returned', 1)
+      next_look = now + math.max(again, 1) * 2 ^ math.min(times - 1, MOST_DOUBLINGS)
     end
     if next_look then
       redis.call('ZADD', KEYS[1], digits(next_look), id)

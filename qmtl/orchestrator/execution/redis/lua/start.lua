@@ -22,6 +22,7 @@ if ARGV[3] == '0' then
   redis.call('ZREM', KEYS[5], ARGV[1])
 else
   redis.call('HSET', KEYS[1], 'state', 'RUNNING', 'stage', '0', 'began', digits(now))
+  redis.call('HDEL', KEYS[1], 'returned')
   redis.call('ZADD', KEYS[5], digits(now), ARGV[1])
   redis.call('HINCRBY', KEYS[6], 'RUNNING', 1)
 end
