@@ -19,8 +19,9 @@ from hypothesis.stateful import (
 
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Execution, NodeRecord, Plan
-from qmtl.orchestrator.execution.ledger import Ledger, NodeCommit
+from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger, NodeCommit
 from tests.support.ledgers import (
+    DAY_MS,
     ERROR,
     LedgerUnderTest,
     failed,
@@ -185,6 +186,9 @@ class Ledgers(RuleBasedStateMachine):
         self.both("counts")
         for node_id in "abcde":
             self.both("history", new_execution().line, node_id, count=5)
+        requests = [HistoryRequest(n, until, 5) for n in "abcde" for until in (0, 20 * DAY_MS)]
+        self.both("histories", [(new_execution().line, wanted) for wanted in requests])
+        self.both("values_of", [(self.id, n) for n in "abcde"])
 
 
 def test_both_ledgers_answer_alike(settings: Settings) -> None:

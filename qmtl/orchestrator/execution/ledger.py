@@ -75,6 +75,15 @@ class Due:
     shards: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryRequest:
+    """The latest ``count`` points of a node at buckets up to ``until_ms``, None for any bucket."""
+
+    node_id: str
+    until_ms: int | None
+    count: int
+
+
 class Ledger(Protocol):
     """Executions, their plans, node records and values, and the outbox of what was committed.
 
@@ -178,8 +187,23 @@ class Ledger(Protocol):
     def values(self, execution_id: str, node_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the values of those nodes that have one; a bounded number of round trips."""
 
+    def values_of(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """Return the encoded value of each (execution id, node id), None where there is none.
+
+        At most two round trips, however many executions they are of. Tenants are not checked.
+        """
+
     def history(self, line: Line, node_id: str, *, count: int) -> list[HistoryPoint]:
         """Return the latest points of a node in a line, newest first."""
+
+    def histories(
+        self, requests: Sequence[tuple[Line, HistoryRequest]]
+    ) -> list[list[HistoryPoint]]:
+        """Return the points that each request asks for, newest first, in one round trip.
+
+        A point at ``until_ms`` itself is among them. What has no history, such as a line of an
+        execution's own, has no points.
+        """
 
     def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
         """Return executions whose time has come, and put their next time ``again_s`` away.

@@ -23,6 +23,7 @@ from qmtl.orchestrator.execution.ledger import (
     ClaimStatus,
     CommitStatus,
     Due,
+    HistoryRequest,
     NodeCommit,
 )
 from qmtl.orchestrator.execution.memory.commits import CommitQueue
@@ -175,10 +176,28 @@ class MemoryLedger:
                 return {}
             return {id_: known.values[id_] for id_ in node_ids if id_ in known.values}
 
-    def history(self, line: Line, node_id: str, *, count: int) -> list[HistoryPoint]:
+    def values_of(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
         with self._lock:
-            points = self._histories.get((line, node_id), {})
-            return [points[bucket] for bucket in sorted(points, reverse=True)][: max(count, 0)]
+            return [
+                known.values.get(node_id) if (known := self._live.get(execution_id)) else None
+                for execution_id, node_id in results
+            ]
+
+    def history(self, line: Line, node_id: str, *, count: int) -> list[HistoryPoint]:
+        return self.histories([(line, HistoryRequest(node_id, None, count))])[0]
+
+    def histories(
+        self, requests: Sequence[tuple[Line, HistoryRequest]]
+    ) -> list[list[HistoryPoint]]:
+        with self._lock:
+            return [self._latest(line, wanted) for line, wanted in requests]
+
+    def _latest(self, line: Line, wanted: HistoryRequest) -> list[HistoryPoint]:
+        points = self._histories.get((line, wanted.node_id), {})
+        buckets = sorted(
+            (b for b in points if wanted.until_ms is None or b <= wanted.until_ms), reverse=True
+        )
+        return [points[bucket] for bucket in buckets[: max(wanted.count, 0)]]
 
     def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
         with self._lock:

@@ -42,14 +42,14 @@ from qmtl.orchestrator.execution.ledger import (
     ClaimStatus,
     CommitStatus,
     Due,
+    HistoryRequest,
     NodeCommit,
 )
 from qmtl.orchestrator.execution.pages import check_cursor, id_at, place
 from qmtl.orchestrator.execution.planned import open_record
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.scripts import Script
-
-UNCOMMITTED_S = 3_600  # how long a large value waits for the commit that names it
+from qmtl.orchestrator.execution.redis.values import RedisValues
 
 
 class RedisLedger:
@@ -58,6 +58,7 @@ class RedisLedger:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._key = keys
+        self._values = RedisValues(client, keys)
         self._create = Script(client, "create")
         self._start = Script(client, "start")
         self._fail = Script(client, "fail")
@@ -181,7 +182,7 @@ class RedisLedger:
         *,
         done: bool,
     ) -> CommitStatus:
-        self._keep_large_values(documents.large_values(nodes))
+        self._values.keep_large(documents.large_values(nodes))
         keys = [self._exec(execution_id)]
         keys += [self._exec(execution_id, part) for part in ("shards", "nodes", "values", "facts")]
         keys += [self._key("outbox"), self._key("due")]
@@ -193,16 +194,6 @@ class RedisLedger:
         if reply == b"MISSING":
             raise Unavailable("redis", "Redis lost a value before it was committed.")
         return CommitStatus(reply.decode())
-
-    def _keep_large_values(self, values: Mapping[str, bytes]) -> None:
-        """Store values by address; one that no commit names expires, a committed one stays."""
-        if not values:
-            return
-        with self._client.pipeline(transaction=False) as pipe:
-            for address, value in values.items():
-                pipe.set(self._key("val", address), value, nx=True, ex=UNCOMMITTED_S)
-                pipe.expire(self._key("val", address), UNCOMMITTED_S, xx=True)
-            pipe.execute()
 
     @translated()
     def advance(self, execution_id: str, stage: int) -> AdvanceStatus:
@@ -233,36 +224,34 @@ class RedisLedger:
 
     @translated()
     def values(self, execution_id: str, node_ids: Sequence[str]) -> dict[str, bytes]:
-        if not node_ids:
-            return {}
-        key = self._exec(execution_id, "values")
-        tagged = cast("list[bytes | None]", self._client.hmget(key, list(node_ids)))
-        found: dict[str, bytes] = {}
-        addresses: dict[str, str] = {}
-        for node_id, value in zip(node_ids, tagged, strict=True):
-            if value is None:
-                continue
-            if value[:1] == documents.INLINE:
-                found[node_id] = value[1:]
-            else:
-                addresses[node_id] = value[1:].decode()
-        return found | self._large_values(addresses)
-
-    def _large_values(self, addresses: Mapping[str, str]) -> dict[str, bytes]:
-        if not addresses:
-            return {}
-        keys = [self._key("val", address) for address in addresses.values()]
-        values = cast("list[bytes | None]", self._client.mget(keys))
-        pairs = zip(addresses, values, strict=True)
+        found = self._values.read([(execution_id, node_id) for node_id in node_ids])
+        pairs = zip(node_ids, found, strict=True)
         return {node_id: value for node_id, value in pairs if value is not None}
 
     @translated()
+    def values_of(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        return self._values.read(results)
+
     def history(self, line: Line, node_id: str, *, count: int) -> list[HistoryPoint]:
-        histories = self._histories(line)
-        if not histories or count < 1:
-            return []
-        members = self._client.zrevrange(histories + node_id, 0, count - 1)
-        return [documents.history_point(each) for each in cast("list[bytes]", members)]
+        return self.histories([(line, HistoryRequest(node_id, None, count))])[0]
+
+    @translated()
+    def histories(
+        self, requests: Sequence[tuple[Line, HistoryRequest]]
+    ) -> list[list[HistoryPoint]]:
+        found: list[list[HistoryPoint]] = [[] for _ in requests]
+        asked: list[int] = []
+        with self._client.pipeline(transaction=False) as pipe:
+            for at, (line, wanted) in enumerate(requests):
+                histories = self._histories(line)
+                if histories and wanted.count > 0:
+                    until = "+inf" if wanted.until_ms is None else wanted.until_ms
+                    key = histories + wanted.node_id
+                    pipe.zrevrangebyscore(key, until, "-inf", start=0, num=wanted.count)
+                    asked.append(at)
+            for at, members in zip(asked, pipe.execute(), strict=True):
+                found[at] = [documents.history_point(member) for member in members]
+        return found
 
     def _histories(self, line: Line) -> str:
         """Return the prefix of a line's histories, empty for a line of an execution's own."""

@@ -1,0 +1,75 @@
+"""Encoded values in Redis: small ones inside their execution, large ones once by address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import redis
+
+from qmtl.common.redis.keys import Keys
+from qmtl.orchestrator.execution.redis import documents
+
+UNCOMMITTED_S = 3_600  # how long a large value waits for the commit that names it
+
+
+class RedisValues:
+    """Reads and keeps values for the ledger, which translates what the client raises."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._key = keys
+
+    def keep_large(self, values: Mapping[str, bytes]) -> None:
+        """Store values by address; one that no commit names expires, a committed one stays."""
+        if not values:
+            return
+        with self._client.pipeline(transaction=False) as pipe:
+            for address, value in values.items():
+                pipe.set(self._key("val", address), value, nx=True, ex=UNCOMMITTED_S)
+                pipe.expire(self._key("val", address), UNCOMMITTED_S, xx=True)
+            pipe.execute()
+
+    def read(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """Return the value of each (execution id, node id) in at most two round trips."""
+        tagged = self._tagged(list(dict.fromkeys(results)))
+        addresses = {
+            result: value[1:].decode()
+            for result, value in tagged.items()
+            if value[:1] == documents.APART
+        }
+        large = self._large(list(set(addresses.values())))
+        return [
+            large.get(addresses[result]) if result in addresses else _inline(tagged.get(result))
+            for result in results
+        ]
+
+    def _tagged(self, results: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+        """Return what stands in the executions themselves, asked for once an execution."""
+        by_execution: dict[str, list[str]] = {}
+        for execution_id, node_id in results:
+            by_execution.setdefault(execution_id, []).append(node_id)
+        if not by_execution:
+            return {}
+        with self._client.pipeline(transaction=False) as pipe:
+            for execution_id, node_ids in by_execution.items():
+                pipe.hmget(self._key("exec", execution_id, "values"), node_ids)
+            replies = pipe.execute()
+        return {
+            (execution_id, node_id): value
+            for (execution_id, node_ids), values in zip(by_execution.items(), replies, strict=True)
+            for node_id, value in zip(node_ids, values, strict=True)
+            if value is not None
+        }
+
+    def _large(self, addresses: Sequence[str]) -> dict[str, bytes]:
+        if not addresses:
+            return {}
+        keys = [self._key("val", address) for address in addresses]
+        values = cast("list[bytes | None]", self._client.mget(keys))
+        pairs = zip(addresses, values, strict=True)
+        return {address: value for address, value in pairs if value is not None}
+
+
+def _inline(tagged: bytes | None) -> bytes | None:
+    return None if tagged is None else tagged[1:]
