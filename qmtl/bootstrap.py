@@ -13,6 +13,7 @@ from qmtl.common.settings import Settings
 from qmtl.orchestrator.api import Orchestrator
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.advance import Advancer
+from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.ledger import Ledger
@@ -98,12 +99,14 @@ def build(
     s = stores or connect(settings)
     registry = Registry(s.graph, s.state, s.points)
     reader = InputReader(s.points, s.ledger)
+    histories = HistoryReader(s.ledger, registry)
     recent = Recents(s.ledger, registry)
     executors = ExecutorPool(WARM_EXECUTORS)
     runner = ShardRunner(
         s.ledger,
         recent,
         reader,
+        histories,
         executors,
         lease_s=settings.lease_s,
         value_limit_bytes=settings.value_limit_bytes,
@@ -119,6 +122,7 @@ def build(
         s.ledger,
         recent,
         reader,
+        histories,
         runner,
         dispatcher,
         slots=settings.slots,

@@ -157,8 +157,13 @@ class Lookup(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Name the value that the argument takes, among the values of a shard."""
-        return f"{self.kind}:{self.node_id}:{self.argument}"
+        """Return what names the argument's value among the values of a shard."""
+        return lookup_key(self.kind, self.node_id, self.argument)
+
+
+def lookup_key(kind: Literal["window", "query"], node_id: str, argument: str) -> str:
+    """Return what names the value of a reader's argument among the values of a shard."""
+    return f"{kind}:{node_id}:{argument}"
 
 
 class PlannedNode(Struct, frozen=True, kw_only=True):

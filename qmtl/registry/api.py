@@ -140,6 +140,10 @@ class Registry:
         """Return the version that is active there."""
         return activation.active_version(self._graph, self._state, tenant, strategy, environment)
 
+    def active_versions(self, tenant: str, environment: str) -> list[StrategyVersion]:
+        """Return every version that is active in an environment, by strategy."""
+        return activation.active_versions(self._graph, self._state, tenant, environment)
+
     def deployment(self, tenant: str, strategy: str, environment: str) -> Deployment | None:
         """Return the active deployment, None where nothing is active."""
         return activation.read_deployment(self._graph, self._state, tenant, strategy, environment)

@@ -15,7 +15,8 @@ from qmtl.sdk.times import AsOf, nanoseconds
 
 if TYPE_CHECKING:
     from qmtl.sdk.data import Data
-    from qmtl.sdk.execution import Progress
+    from qmtl.sdk.execution import LocalEngine, Progress
+    from qmtl.sdk.line import LocalLine
 
 
 class Pipeline:
@@ -28,6 +29,8 @@ class Pipeline:
     def __init__(self, spec: StrategySpec, source_text: str) -> None:
         self.spec = spec
         self.source_text = source_text
+        self._made_engine: LocalEngine | None = None
+        self._made_line: LocalLine | None = None
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -83,18 +86,30 @@ class Pipeline:
             UnknownTarget: A target is no binding of the strategy.
         """
         from qmtl.sdk.data import default_as_of_ns, read_inputs  # noqa: PLC0415 - pandas is slow
-        from qmtl.sdk.execution import execute  # noqa: PLC0415 - to import, parsing needs none
 
         points = read_inputs(self.spec, inputs or {})
         if as_of is None:
             as_of_ns = default_as_of_ns(self.spec.sources, points)
         else:
             as_of_ns = nanoseconds(as_of)
-        return execute(
-            self.spec,
-            self.source_text,
+        return self._engine().run(
             points,
             as_of_ns=as_of_ns,
             targets=targets,
+            line=self._line(),
             on_progress=on_progress,
         )
+
+    def _engine(self) -> LocalEngine:
+        if self._made_engine is None:
+            from qmtl.sdk.execution import LocalEngine  # noqa: PLC0415 - parsing needs none
+
+            self._made_engine = LocalEngine(self.spec, self.source_text)
+        return self._made_engine
+
+    def _line(self) -> LocalLine:
+        if self._made_line is None:
+            from qmtl.sdk.line import LocalLine  # noqa: PLC0415 - parsing needs none
+
+            self._made_line = LocalLine()
+        return self._made_line

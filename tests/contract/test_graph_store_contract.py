@@ -337,6 +337,8 @@ class TestDeployments:
         assert made == deployment(version)
         assert store.deployments(tenant, "crossover") == [made]
         assert made in store.all_deployments()
+        assert store.active_in(tenant, "production") == [made]
+        assert store.active_in(tenant, "staging") == []
         summary = store.list_strategies(tenant, after="", limit=9)[0]
         assert summary.active == {"production": version.version}
 
@@ -355,6 +357,7 @@ class TestDeployments:
         assert [d.since_ms for d in history] == [5_002, 5_001, 5_000]
         assert history[0] == off
         assert store.deployments(tenant, "crossover") == []
+        assert store.active_in(tenant, "production") == []
         assert [d for d in store.all_deployments() if d.tenant == tenant] == [off]
         assert store.activations(tenant, "crossover", "staging") == []
 

@@ -8,6 +8,7 @@ from qmtl.common.codec import digest
 from qmtl.common.errors import ExecutionFailed, QmtlError, Unavailable
 from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan
 from qmtl.orchestrator.dispatcher import Dispatcher
+from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader, sources_of
 from qmtl.orchestrator.execution.ledger import AdvanceStatus, Ledger
 from qmtl.orchestrator.execution.planning import Limits, plan_execution, required, window_keys
@@ -28,6 +29,7 @@ class Advancer:
         ledger: Ledger,
         recent: Recents,
         reader: InputReader,
+        histories: HistoryReader,
         runner: ShardRunner,
         dispatcher: Dispatcher,
         *,
@@ -37,6 +39,7 @@ class Advancer:
         self._ledger = ledger
         self._recent = recent
         self._reader = reader
+        self._histories = histories
         self._runner = runner
         self._dispatcher = dispatcher
         self._slots = slots
@@ -90,6 +93,7 @@ class Advancer:
         keys = window_keys(nodes, execution.as_of_ns)
         pins = self._reader.pins(execution, sources_of(nodes), version.spec)
         windows = self._reader.read(execution, keys, pins, version.spec)
+        lookups = self._histories.lookups(execution, nodes, version.spec)
         return plan_execution(
             nodes,
             as_of_ns=execution.as_of_ns,
@@ -97,6 +101,7 @@ class Advancer:
             pins=pins,
             slots=self._slots,
             limits=self._limits,
+            lookups=lookups,
         )
 
     def _opened(self, tenant: str, execution_id: str, stage: int) -> Plan | None:

@@ -14,9 +14,19 @@ from qmtl.common.timeline import MILLISECOND, floor_bucket
 from qmtl.graph.dag import Dag
 from qmtl.graph.identity import content_key
 from qmtl.graph.plan import stages
-from qmtl.models.datanode import AsOfInput, Input, NodeInput, NodeSpec, SourceInput, SourceSpec
-from qmtl.models.execution import Pin, Plan, PlannedNode
+from qmtl.models.datanode import (
+    AsOfInput,
+    Input,
+    NodeInput,
+    NodeSpec,
+    QueryInput,
+    SourceInput,
+    SourceSpec,
+    WindowInput,
+)
+from qmtl.models.execution import Lookup, Pin, Plan, PlannedNode
 from qmtl.models.strategy import StrategySpec
+from qmtl.orchestrator.execution.lookups import lookup_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,9 @@ class Limits:
 
 
 def required(spec: StrategySpec, targets: Sequence[str]) -> tuple[NodeSpec, ...]:
-    """Return the targets (all nodes where none is named) and their ancestors, upstream first.
+    """Return the targets (all nodes where none is named) and what they rest on, upstream first.
+
+    A node that another one looks back at is part of it: its history is what its runs leave.
 
     Raises:
         UnknownTarget: A target is no binding of the strategy.
@@ -53,8 +65,13 @@ def required(spec: StrategySpec, targets: Sequence[str]) -> tuple[NodeSpec, ...]
                 f"Strategy {spec.name!r} binds no node {target!r}.",
                 hint=f"It binds {', '.join(sorted(known))}.",
             )
-    wanted = Dag.of({n.name: n.upstream() for n in spec.nodes}).ancestors(targets) | set(targets)
+    edges = {n.name: n.upstream() + _others(n) for n in spec.nodes}
+    wanted = Dag.of(edges).ancestors(targets) | set(targets)
     return tuple(node for node in spec.nodes if node.name in wanted)
+
+
+def _others(node: NodeSpec) -> tuple[str, ...]:
+    return tuple(name for name in node.looks_back_at() if name != node.name)
 
 
 def window_keys(nodes: Sequence[NodeSpec], as_of_ns: int) -> tuple[WindowKey, ...]:
@@ -80,6 +97,7 @@ def plan_execution(
     pins: Sequence[Pin],
     slots: int,
     limits: Limits,
+    lookups: Sequence[Lookup] = (),
 ) -> Plan:
     """Return the plan of nodes that stand in topological order.
 
@@ -92,12 +110,14 @@ def plan_execution(
         pins: What was read of the sources.
         slots: How many shards may run at once.
         limits: For nodes that declare none.
+        lookups: What every window and query of the nodes resolved to.
     """
+    found = {(each.node_id, each.argument): lookup_digest(each) for each in lookups}
     ids = {node.name: node.node_id for node in nodes}
     planned: list[PlannedNode] = []
     keys: dict[str, str] = {}
     for bindings in _by_computation(nodes):
-        node = _planned(bindings, ids, as_of_ns, windows, keys, limits)
+        node = _planned(bindings, ids, as_of_ns, _Keys(windows, keys, found), limits)
         keys[node.node_id] = node.content_key
         planned.append(node)
     upstream = {n.node_id: _upstream(n.inputs) for n in planned}
@@ -105,6 +125,7 @@ def plan_execution(
         nodes=tuple(planned),
         stages=stages([n.node_id for n in planned], upstream, slots=slots),
         pins=tuple(pins),
+        lookups=tuple(lookups),
     )
 
 
@@ -121,8 +142,7 @@ def _planned(
     bindings: Sequence[NodeSpec],
     ids: Mapping[str, str],
     as_of_ns: int,
-    windows: Mapping[WindowKey, str],
-    keys: Mapping[str, str],
+    keys: _Keys,
     limits: Limits,
 ) -> PlannedNode:
     node = bindings[0]
@@ -142,7 +162,7 @@ def _planned(
         max_history=max(b.max_history for b in bindings),
         seeded=node.seeded,
         content_key=content_key(
-            node.node_id, {i.argument: _input_key(i, bucket_ns, windows, keys) for i in inputs}
+            node.node_id, {i.argument: keys.of(node.node_id, i, bucket_ns) for i in inputs}
         ),
     )
 
@@ -153,16 +173,24 @@ def _by_id(given: Input, ids: Mapping[str, str]) -> Input:
     return given
 
 
-def _input_key(
-    given: Input, bucket_ns: int, windows: Mapping[WindowKey, str], keys: Mapping[str, str]
-) -> str:
-    match given:
-        case NodeInput(binding=node_id):
-            return keys[node_id]
-        case SourceInput(variable=variable):
-            return windows[WindowKey(variable, bucket_ns)]
-        case AsOfInput():
-            return f"as_of:{bucket_ns}"
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What determines the value of an input, in 32 hex characters or a plain text."""
+
+    windows: Mapping[WindowKey, str]
+    nodes: Mapping[str, str]
+    lookups: Mapping[tuple[str, str], str]
+
+    def of(self, reader: str, given: Input, bucket_ns: int) -> str:
+        match given:
+            case NodeInput(binding=node_id):
+                return self.nodes[node_id]
+            case SourceInput(variable=variable):
+                return self.windows[WindowKey(variable, bucket_ns)]
+            case WindowInput() | QueryInput():
+                return self.lookups[reader, given.argument]
+            case AsOfInput():
+                return f"as_of:{bucket_ns}"
 
 
 def _upstream(inputs: Sequence[Input]) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import ast
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from qmtl.common.errors import NODE_UPSTREAM_FAILED, QmtlError, Unavailable
-from qmtl.models.datanode import AsOfInput, NodeInput, SourceInput
+from qmtl.models.datanode import AsOfInput, NodeInput, QueryInput, SourceInput, WindowInput
 from qmtl.models.execution import (
     ErrorRecord,
     Execution,
@@ -16,8 +17,10 @@ from qmtl.models.execution import (
     NodeState,
     Plan,
     PlannedNode,
+    lookup_key,
 )
 from qmtl.models.strategy import StrategyVersion
+from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.lease import Lease
 from qmtl.orchestrator.execution.ledger import ClaimStatus, CommitStatus, Ledger, NodeCommit
@@ -44,6 +47,7 @@ class ShardRunner:
         ledger: Ledger,
         recent: Recents,
         reader: InputReader,
+        histories: HistoryReader,
         executors: ExecutorPool,
         *,
         lease_s: float,
@@ -52,6 +56,7 @@ class ShardRunner:
         self._ledger = ledger
         self._recent = recent
         self._reader = reader
+        self._histories = histories
         self._executors = executors
         self._lease_s = lease_s
         self._value_limit_bytes = value_limit_bytes
@@ -108,7 +113,8 @@ class ShardRunner:
         inside = {n.node_id for n in work}
         outside = sorted({u for n in work for u in _upstream(n)} - inside)
         values = self._ledger.values(execution.id, outside) if outside else {}
-        return values | {str(key): data for key, data in windows.items()}
+        looked_up = self._histories.values([x for x in plan.lookups if x.node_id in inside])
+        return values | looked_up | {str(key): data for key, data in windows.items()}
 
     def _compute(
         self,
@@ -194,6 +200,7 @@ def calls_of(nodes: Sequence[PlannedNode]) -> list[Call]:
 def _call(node: PlannedNode) -> Call:
     inputs: list[tuple[str, str]] = []
     as_of: list[tuple[str, int]] = []
+    lookups: list[tuple[str, Literal["window", "query"], str]] = []
     for given in node.inputs:
         match given:
             case NodeInput(argument=argument, binding=node_id):
@@ -202,12 +209,17 @@ def _call(node: PlannedNode) -> Call:
                 inputs.append((argument, str(WindowKey(variable, node.bucket_ns))))
             case AsOfInput(argument=argument):
                 as_of.append((argument, node.bucket_ns))
+            case WindowInput(argument=argument):
+                lookups.append((argument, "window", lookup_key("window", node.node_id, argument)))
+            case QueryInput(argument=argument):
+                lookups.append((argument, "query", lookup_key("query", node.node_id, argument)))
     return Call(
         node_id=node.node_id,
         function=node.function,
         inputs=tuple(inputs),
         params=tuple((name, ast.literal_eval(text)) for name, text in node.params),
         as_of_ns=tuple(as_of),
+        lookups=tuple(lookups),
         timeout_s=node.timeout_s,
         retries=node.retries,
         memory_bytes=node.memory_bytes,

@@ -71,6 +71,9 @@ class GraphStore(Protocol):
     def deployments(self, tenant: str, strategy: str) -> list[Deployment]:
         """Return the strategy's deployments that have an active version, by environment."""
 
+    def active_in(self, tenant: str, environment: str) -> list[Deployment]:
+        """Return the deployments of an environment that have an active version, by strategy."""
+
     def all_deployments(self) -> list[Deployment]:
         """Return every deployment of every tenant, to repair copies of them.
 

@@ -142,6 +142,22 @@ def active_version(
     return read_version(graph, state, tenant, strategy, found.version)
 
 
+def active_versions(
+    graph: GraphStore, state: StateStore, tenant: str, environment: str
+) -> list[StrategyVersion]:
+    """Return every version that is active in an environment, by strategy.
+
+    Raises:
+        InvalidRequest: There is no such environment.
+    """
+    require_environment(environment)
+    return [
+        read_version(graph, state, tenant, d.strategy, d.version)
+        for d in graph.active_in(tenant, environment)
+        if d.version is not None
+    ]
+
+
 def repair_copies(graph: GraphStore, state: StateStore) -> int:
     """Copy every deployment from the graph; return how many there are."""
     known = graph.all_deployments()

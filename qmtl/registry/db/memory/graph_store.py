@@ -145,6 +145,13 @@ class MemoryGraphStore:
             if (d.tenant, d.strategy) == (tenant, strategy) and d.version is not None
         ]
 
+    def active_in(self, tenant: str, environment: str) -> list[Deployment]:
+        return [
+            d
+            for d in self.all_deployments()
+            if (d.tenant, d.environment) == (tenant, environment) and d.version is not None
+        ]
+
     def all_deployments(self) -> list[Deployment]:
         with self._lock:
             return [self._history[key][-1] for key in sorted(self._history)]

@@ -48,6 +48,15 @@ WHERE d.version IS NOT NULL
     + "ORDER BY environment"
 )
 
+ACTIVE_IN = (
+    """
+MATCH (d:Deployment {tenant: $tenant, environment: $environment})
+WHERE d.version IS NOT NULL
+"""
+    + _FIELDS
+    + "ORDER BY strategy"
+)
+
 ALL = (
     """
 MATCH (d:Deployment)
@@ -117,6 +126,11 @@ def _deployment(fields: Mapping[str, Any], change: Deployment | None = None) -> 
 def deployments(tx: Transaction, tenant: str, strategy: str) -> list[Deployment]:
     """Do ``GraphStore.deployments``."""
     return [_deployment(r) for r in tx.run(ACTIVE, tenant=tenant, strategy=strategy)]
+
+
+def active_in(tx: Transaction, tenant: str, environment: str) -> list[Deployment]:
+    """Do ``GraphStore.active_in``."""
+    return [_deployment(r) for r in tx.run(ACTIVE_IN, tenant=tenant, environment=environment)]
 
 
 def all_deployments(tx: Transaction) -> list[Deployment]:

@@ -67,6 +67,9 @@ class Neo4jGraphStore:
     def deployments(self, tenant: str, strategy: str) -> list[Deployment]:
         return self._read(lambda tx: deployments.deployments(tx, tenant, strategy))
 
+    def active_in(self, tenant: str, environment: str) -> list[Deployment]:
+        return self._read(lambda tx: deployments.active_in(tx, tenant, environment))
+
     def all_deployments(self) -> list[Deployment]:
         return self._read(deployments.all_deployments)
 

@@ -1,0 +1,83 @@
+"""Resolving windows and queries against the ledger, and reading their values again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qmtl.common.errors import ExecutionFailed
+from qmtl.common.timeline import MILLISECOND
+from qmtl.models.datanode import NodeSpec
+from qmtl.models.execution import Execution, Found, Line, Lookup
+from qmtl.models.strategy import StrategySpec
+from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger
+from qmtl.orchestrator.execution.lookups import Question, packed, questions, resolve
+from qmtl.registry.api import Registry
+
+
+class HistoryReader:
+    """Reads histories of lines; a plan that was resolved once reads the same values ever after."""
+
+    def __init__(self, ledger: Ledger, registry: Registry) -> None:
+        self._ledger = ledger
+        self._registry = registry
+
+    def lookups(
+        self, execution: Execution, nodes: Sequence[NodeSpec], spec: StrategySpec
+    ) -> list[Lookup]:
+        """Return what every window and query of the nodes stands for now; one round trip.
+
+        An execution without an environment sees no other strategy; one with inline inputs has no
+        history of its own.
+        """
+        asked = questions(nodes, execution.as_of_ns, spec, self._peers(execution, nodes))
+        found = self._ledger.histories([(_line(execution, q), _request(q)) for q in asked])
+        answers = [
+            [
+                Found(
+                    name=question.name,
+                    bucket_ns=point.bucket_ms * MILLISECOND,
+                    execution_id=point.execution_id,
+                    node_id=question.node_id,
+                    digest=point.digest,
+                )
+                for point in points
+            ]
+            for question, points in zip(asked, found, strict=True)
+        ]
+        return resolve(nodes, asked, answers)
+
+    def values(self, lookups: Sequence[Lookup]) -> dict[str, bytes]:
+        """Return the packed value of each lookup by its key; at most two round trips."""
+        parts = [(f.execution_id, f.node_id) for each in lookups for f in each.found]
+        values = iter(self._ledger.values_of(parts) if parts else [])
+        return {
+            each.key: packed(each, [_kept(next(values)) for _ in each.found]) for each in lookups
+        }
+
+    def _peers(self, execution: Execution, nodes: Sequence[NodeSpec]) -> list[StrategySpec]:
+        if execution.environment is None or not any(node.queries() for node in nodes):
+            return []
+        active = self._registry.active_versions(execution.tenant, execution.environment)
+        return [version.spec for version in active]
+
+
+def _kept(value: bytes | None) -> bytes:
+    if value is None:
+        raise ExecutionFailed("A result that the plan reads is no longer kept.")
+    return value
+
+
+def _line(execution: Execution, question: Question) -> Line:
+    if question.kind == "window":
+        return execution.line
+    return Line(
+        tenant=execution.tenant, strategy=question.strategy, environment=execution.environment
+    )
+
+
+def _request(question: Question) -> HistoryRequest:
+    return HistoryRequest(
+        node_id=question.node_id,
+        until_ms=question.until_ns // MILLISECOND,
+        count=question.count,
+    )
