@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
+LookupKind = Literal["window", "query"]
 OutcomeState = Literal["SUCCEEDED", "FAILED", "TIMED_OUT"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """One call of one node's function.
 
     Attributes:
@@ -19,6 +20,8 @@ class Call:
             that was handed in.
         params: ``(argument, literal)`` pairs.
         as_of_ns: ``(argument, bucket)`` pairs for arguments that take the reserved ``as_of``.
+        lookups: ``(argument, kind, key)`` of windows and queries; under the key lies what
+            ``lookups.pack_window`` or ``pack_query`` returned.
         timeout_s: Limit of one attempt; an executor enforces it, a local call does not.
         retries: How often the call is made again after an exception. A call that exceeds its
             limit or kills its executor is not made again.
@@ -31,14 +34,21 @@ class Call:
     inputs: tuple[tuple[str, str], ...] = ()
     params: tuple[tuple[str, object], ...] = ()
     as_of_ns: tuple[tuple[str, int], ...] = ()
+    lookups: tuple[tuple[str, LookupKind, str], ...] = ()
     timeout_s: float = 60.0
     retries: int = 0
     memory_bytes: int = 0
     seed: int | None = None
 
+    def needs(self) -> tuple[str, ...]:
+        """Return the keys of all values that the call reads."""
+        inputs = tuple([key for _, key in self.inputs])
+        if not self.lookups:
+            return inputs
+        return inputs + tuple([key for _, _, key in self.lookups])
 
-@dataclass(frozen=True, slots=True)
-class NodeError:
+
+class NodeError(Struct, frozen=True):
     """Why a call failed.
 
     Attributes:
@@ -52,8 +62,7 @@ class NodeError:
     traceback: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of one call.
 
     Attributes:

@@ -11,13 +11,18 @@ _CUT = "\n[cut at 16 KiB]"
 
 
 class Capture(io.TextIOBase):
-    """Stands in for standard output and standard error while a node runs."""
+    """Stands in for standard output and standard error while a node runs.
+
+    Attributes:
+        used: Whether anything was written.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._parts: list[str] = []
         self._room = LOG_LIMIT_BYTES
         self._outer = (sys.stdout, sys.stderr)
+        self.used = False
 
     def __enter__(self) -> Self:
         self._outer = (sys.stdout, sys.stderr)
@@ -31,6 +36,7 @@ class Capture(io.TextIOBase):
         return True
 
     def write(self, text: str, /) -> int:
+        self.used = True
         if self._room >= 0:
             self._parts.append(text[: self._room + 1])
             self._room -= len(text)

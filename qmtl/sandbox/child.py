@@ -9,11 +9,10 @@ import sys
 import threading
 import time
 from functools import partial
-from typing import Any
 
 from qmtl.sandbox.calls import Outcome
 from qmtl.sandbox.capture import Capture
-from qmtl.sandbox.evaluate import evaluate, load_module
+from qmtl.sandbox.evaluate import Evaluator, load_module
 from qmtl.sandbox.failure import describe
 from qmtl.sandbox.limits import MemoryLimit, die_with_parent, import_libraries, limit_files
 from qmtl.sandbox.progress import Progress
@@ -97,18 +96,18 @@ class Session:
     def __init__(self, load: Load, reporter: Reporter, progress: Progress) -> None:
         self._reporter = reporter
         self._progress = progress
-        self._limit_bytes = load.value_limit_bytes
         import_libraries(load.source_text)
         limit_files()
         self._memory = MemoryLimit(load.memory_bytes)
-        self._namespace: dict[str, Any] = {}
+        self._evaluator = Evaluator({})
 
     def load(self, load: Load) -> Loaded:
         try:
             with Capture():
-                self._namespace = load_module(load.source_text, load.name)
+                namespace = load_module(load.source_text, load.name)
         except BaseException as error:  # noqa: BLE001 (a module may raise anything, SystemExit too)
             return Loaded(describe(error))
+        self._evaluator = Evaluator(namespace, limit_bytes=load.value_limit_bytes)
         return Loaded(None)
 
     def run(self, run: Run) -> None:
@@ -116,16 +115,11 @@ class Session:
         values = dict(run.values)
         self._reporter.begin()
         for position, wire in enumerate(run.calls):
-            if all(key in values for _, key in wire.inputs):
-                self._memory.allow(wire.memory_bytes)
-                arguments = {argument: values[key] for argument, key in wire.inputs}
-                outcome = evaluate(
-                    self._namespace,
-                    wire.to_call(),
-                    arguments,
-                    limit_bytes=self._limit_bytes,
-                    on_attempt=partial(self._progress.start, position),
-                )
+            call = wire.to_call()
+            if all(key in values for key in call.needs()):
+                self._memory.allow(call.memory_bytes)
+                start = partial(self._progress.start, position)
+                outcome = self._evaluator.evaluate(call, values, on_attempt=start)
                 self._progress.stop()
                 if outcome.value is not None:
                     values[outcome.node_id] = outcome.value

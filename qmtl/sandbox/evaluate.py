@@ -7,19 +7,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
+
+from msgspec.structs import replace
 
 from qmtl.common.clock import now_ns
 from qmtl.common.codec import decode, digest, encode
 from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.capture import Capture
 from qmtl.sandbox.failure import FILE_PREFIX, describe
+from qmtl.sandbox.lookups import unpack
 from qmtl.sandbox.seeding import seeded
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from qmtl.sandbox.times import as_of_time
 
 
 def load_module(source_text: str, name: str) -> dict[str, Any]:
@@ -41,85 +41,111 @@ def load_module(source_text: str, name: str) -> dict[str, Any]:
     return module.__dict__
 
 
+class Evaluator:
+    """Calls the nodes of one module; one thread at a time may use it.
+
+    Args:
+        namespace: Of ``load_module``.
+        limit_bytes: Largest encoded result.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any], *, limit_bytes: int | None = None) -> None:
+        self._namespace = namespace
+        self._limit_bytes = limit_bytes
+        self._capture = Capture()
+
+    def evaluate(
+        self,
+        call: Call,
+        values: Mapping[str, bytes],
+        *,
+        on_attempt: Callable[[int], None] | None = None,
+    ) -> Outcome:
+        """Make a call, and make it again after an exception as often as its retries say.
+
+        Every attempt decodes its arguments anew, so that nothing a node does to them is seen by
+        another. ``SystemExit`` fails the node; so does ``KeyboardInterrupt``, except where Python
+        itself raises it on Ctrl-C. ``call.timeout_s`` and ``call.memory_bytes`` are not enforced.
+
+        Args:
+            call: What to call.
+            values: Encoded values by key; those of ``call.needs()`` are among them.
+            on_attempt: Told the number of each attempt, from 0, before it starts.
+        """
+        attempt = 0
+        while True:
+            if on_attempt is not None:
+                on_attempt(attempt)
+            outcome = self._attempt(call, values)
+            if outcome.error is None or attempt >= call.retries:
+                return outcome
+            attempt += 1
+
+    def _attempt(self, call: Call, values: Mapping[str, bytes]) -> Outcome:
+        value, error = None, None
+        outer = sys.stdout, sys.stderr
+        started_ns, began = time.time_ns(), time.perf_counter_ns()
+        sys.stdout = sys.stderr = self._capture
+        try:
+            if call.seed is None:
+                value = self._call(call, values)
+            else:
+                with seeded(call.seed):
+                    value = self._call(call, values)
+        except BaseException as raised:
+            if _is_ctrl_c(raised):
+                raise
+            error = describe(raised)
+        finally:
+            sys.stdout, sys.stderr = outer
+        duration_ns = time.perf_counter_ns() - began
+        return Outcome(
+            node_id=call.node_id,
+            state="FAILED" if value is None else "SUCCEEDED",
+            value=value,
+            digest="" if value is None else digest(value),
+            started_ns=started_ns,
+            duration_ns=duration_ns,
+            error=error,
+            logs=self._logs() if self._capture.used else "",
+        )
+
+    def _call(self, call: Call, values: Mapping[str, bytes]) -> bytes:
+        named: dict[str, Any] = {}
+        for argument, key in call.inputs:
+            named[argument] = decode(values[key])
+        for argument, kind, key in call.lookups:
+            named[argument] = unpack(kind, values[key])
+        named.update(call.params)
+        for argument, at_ns in call.as_of_ns:
+            named[argument] = as_of_time(at_ns)
+        function = self._namespace[call.function]
+        code = getattr(function, "__code__", None)
+        if code is None or code.co_posonlyargcount == 0:
+            return encode(function(**named), limit_bytes=self._limit_bytes)
+        first = [n for n in code.co_varnames[: code.co_posonlyargcount] if n in named]
+        result = function(*[named.pop(name) for name in first], **named)
+        return encode(result, limit_bytes=self._limit_bytes)
+
+    def _logs(self) -> str:
+        """Return what was printed; the next call, or a thread that goes on, prints elsewhere."""
+        capture, self._capture = self._capture, Capture()
+        return capture.text()
+
+
 def evaluate(
     namespace: Mapping[str, Any],
     call: Call,
     arguments: Mapping[str, bytes],
     *,
     limit_bytes: int | None = None,
-    on_attempt: Callable[[int], None] | None = None,
 ) -> Outcome:
-    """Make a call, and make it again after an exception as often as its retries say.
-
-    Every attempt decodes its arguments anew, so that nothing a node does to them is seen by
-    another. ``SystemExit`` fails the node; so does ``KeyboardInterrupt``, except where Python
-    itself raises it on Ctrl-C. ``call.timeout_s`` and ``call.memory_bytes`` are not enforced.
-
-    Args:
-        namespace: Of ``load_module``.
-        call: What to call.
-        arguments: Encoded value of each argument that ``call.inputs`` names.
-        limit_bytes: Largest encoded result.
-        on_attempt: Told the number of each attempt, from 0, before it starts.
-    """
-    attempt = 0
-    while True:
-        if on_attempt is not None:
-            on_attempt(attempt)
-        outcome = _attempt(namespace, call, arguments, limit_bytes)
-        if outcome.error is None or attempt >= call.retries:
-            return outcome
-        attempt += 1
-
-
-def _attempt(
-    namespace: Mapping[str, Any],
-    call: Call,
-    arguments: Mapping[str, bytes],
-    limit_bytes: int | None,
-) -> Outcome:
-    value, error = None, None
-    started_ns, began = now_ns(), time.perf_counter_ns()
-    with Capture() as capture, nullcontext() if call.seed is None else seeded(call.seed):
-        try:
-            result = _call(namespace[call.function], call, arguments)
-            value = encode(result, limit_bytes=limit_bytes)
-        except BaseException as raised:
-            if _is_ctrl_c(raised):
-                raise
-            error = describe(raised)
-    return Outcome(
-        node_id=call.node_id,
-        state="SUCCEEDED" if error is None else "FAILED",
-        value=value,
-        digest="" if value is None else digest(value),
-        started_ns=started_ns,
-        duration_ns=time.perf_counter_ns() - began,
-        error=error,
-        logs=capture.text(),
-    )
-
-
-def _call(function: Any, call: Call, arguments: Mapping[str, bytes]) -> object:
-    named: dict[str, Any] = {argument: decode(data) for argument, data in arguments.items()}
-    named.update(call.params)
-    for argument, at_ns in call.as_of_ns:
-        named[argument] = as_of_time(at_ns)
-    code = getattr(function, "__code__", None)
-    if code is None or code.co_posonlyargcount == 0:
-        return function(**named)
-    first = [n for n in code.co_varnames[: code.co_posonlyargcount] if n in named]
-    return function(*[named.pop(name) for name in first], **named)
-
-
-def as_of_time(at_ns: int) -> datetime:
-    """Return a bucket as an aware time in UTC; a pandas Timestamp where it has nanoseconds."""
-    microseconds, rest = divmod(at_ns, 1_000)
-    if rest:
-        import pandas as pd  # noqa: PLC0415 (buckets of whole microseconds are the rule)
-
-        return pd.Timestamp(at_ns, unit="ns", tz="UTC")
-    return _EPOCH + timedelta(microseconds=microseconds)
+    """Make one call; ``arguments`` are the encoded values of what it reads, by argument."""
+    kinds = {argument: kind for argument, kind, _ in call.lookups}
+    inputs = tuple((argument, argument) for argument in arguments if argument not in kinds)
+    lookups = tuple((argument, kind, argument) for argument, kind in kinds.items())
+    keyed = replace(call, inputs=inputs, lookups=lookups)
+    return Evaluator(namespace, limit_bytes=limit_bytes).evaluate(keyed, arguments)
 
 
 def _is_ctrl_c(error: BaseException) -> bool:

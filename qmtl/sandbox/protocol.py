@@ -14,7 +14,7 @@ import msgspec
 
 from qmtl.common.codec import decode, encode
 from qmtl.common.errors import SandboxFailure
-from qmtl.sandbox.calls import Call, NodeError, Outcome
+from qmtl.sandbox.calls import Call, LookupKind, NodeError, Outcome
 
 _LENGTH = struct.Struct(">I")
 _CHUNK = 1 << 18
@@ -37,6 +37,7 @@ class WireCall(msgspec.Struct, frozen=True, array_like=True):
     inputs: tuple[tuple[str, str], ...]
     params: bytes
     as_of_ns: tuple[tuple[str, int], ...]
+    lookups: tuple[tuple[str, LookupKind, str], ...]
     retries: int
     memory_bytes: int
     seed: int | None
@@ -49,6 +50,7 @@ class WireCall(msgspec.Struct, frozen=True, array_like=True):
             call.inputs,
             encode(dict(call.params)) if call.params else b"",
             call.as_of_ns,
+            call.lookups,
             call.retries,
             call.memory_bytes,
             call.seed,
@@ -62,6 +64,7 @@ class WireCall(msgspec.Struct, frozen=True, array_like=True):
             inputs=self.inputs,
             params=tuple(params.items()) if isinstance(params, dict) else (),
             as_of_ns=self.as_of_ns,
+            lookups=self.lookups,
             retries=self.retries,
             memory_bytes=self.memory_bytes,
             seed=self.seed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from qmtl.common.codec import digest
 from qmtl.common.errors import SandboxFailure
@@ -40,14 +41,14 @@ class Shard:
         known = set(self._values)
         calls = []
         for call in self._pending.values():
-            if known.issuperset(key for _, key in call.inputs):
+            if known.issuperset(call.needs()):
                 known.add(call.node_id)
                 calls.append(call)
         return calls
 
     def request(self, calls: Sequence[Call]) -> Run:
         """Return the message that makes these calls, with the values that they read."""
-        keys = {key for call in calls for _, key in call.inputs}
+        keys = {key for call in calls for key in call.needs()}
         values = {key: self._values[key] for key in keys & self._values.keys()}
         return Run([WireCall.of(call) for call in calls], values)
 

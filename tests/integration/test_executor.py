@@ -18,6 +18,7 @@ from qmtl.common.codec import decode, digest, encode
 from qmtl.common.errors import NODE_DIED, NODE_OUT_OF_MEMORY, NODE_RAISED, NODE_TIMED_OUT
 from qmtl.sandbox.calls import Call, Outcome
 from qmtl.sandbox.executor import Executor
+from qmtl.sandbox.lookups import pack_query, pack_window
 from qmtl.sandbox.pool import ExecutorPool
 
 GIB = 1024**3
@@ -34,6 +35,13 @@ def plus(x, by=1):
 def grow(items):
     items.append(1)
     return items
+
+def grow_past(past):
+    past[-1].append(len(past))
+    return [past[-1], past.buckets[-1].isoformat()]
+
+def count(past, peers):
+    return [len(past), list(peers)]
 
 def fail(x):
     raise ValueError("no " + str(x))
@@ -127,6 +135,27 @@ def test_no_reader_sees_what_another_does_to_its_input() -> None:
     calls = [call(name, "grow", inputs=(("items", "given"),)) for name in "ab"]
     with executor() as ready:
         assert values(ready.run(calls, {"given": encode([])})) == {"a": [1], "b": [1]}
+
+
+def test_windows_and_queries_reach_their_readers_and_each_has_its_own() -> None:
+    window = pack_window([(0, encode([7])), (1_000_000_000, encode([8]))])
+    given = {
+        "w": window,
+        "none": pack_window([]),
+        "q": pack_query({"b.y": encode(1), "a.x": b"\x01\x02"}),
+    }
+    calls = [call(name, "grow_past", lookups=(("past", "window", "w"),)) for name in "ab"]
+    calls.append(call("c", "count", lookups=(("past", "window", "none"), ("peers", "query", "q"))))
+    with executor() as ready:
+        found = values(ready.run(calls, given))
+    assert found["a"] == found["b"] == [[8, 2], "1970-01-01T00:00:01+00:00"]
+    assert found["c"] == [0, ["a.x", "b.y"]]
+
+
+def test_a_call_whose_window_was_not_handed_in_is_not_made() -> None:
+    calls = [call("a", "grow_past", lookups=(("past", "window", "w"),)), call("b", "zero")]
+    with executor() as ready:
+        assert values(ready.run(calls, {})) == {"b": 0}
 
 
 def test_a_failed_call_leaves_its_readers_without_an_outcome_and_others_alone() -> None:
@@ -295,6 +324,7 @@ PARENT = f"""
 import sys, threading
 from qmtl.sandbox.calls import Call
 from qmtl.sandbox.executor import Executor
+from qmtl.sandbox.lookups import pack_query, pack_window
 
 def work():
     executor = Executor.start({SOURCE!r}, "demo", memory_bytes=1 << 30)

@@ -37,6 +37,7 @@ def test_requests_arrive_as_they_were_sent(pair: tuple[socket.socket, socket.soc
         inputs=(("x", "a"),),
         params=(("length", 3), ("pair", (1, 2.5))),
         as_of_ns=(("at", 5),),
+        lookups=(("past", "window", "w"), ("peers", "query", "q")),
         retries=1,
         seed=2**64 - 1,
     )
