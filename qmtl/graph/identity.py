@@ -12,7 +12,16 @@ from hashlib import blake2b
 import msgspec
 
 from qmtl.graph.reach import Reach
-from qmtl.models.datanode import AsOfInput, Input, NodeInput, SourceInput, SourceSpec
+from qmtl.models.datanode import (
+    AsOfInput,
+    Input,
+    NodeInput,
+    QueryInput,
+    QuerySpec,
+    SourceInput,
+    SourceSpec,
+    WindowInput,
+)
 
 _SCHEME = 1  # counts changes of what an identity covers
 
@@ -64,11 +73,15 @@ def source_identity(source: SourceSpec, *, named: bool) -> str:
     )
 
 
-def input_identity(declared: Input, *, nodes: Mapping[str, str], sources: Mapping[str, str]) -> str:
+def input_identity(
+    declared: Input, *, reader: str, nodes: Mapping[str, str], sources: Mapping[str, str]
+) -> str:
     """Return the identity of what an argument takes.
 
     Args:
         declared: The input.
+        reader: Binding of the node that reads it; its own id is not known yet, so that a window
+            of its own past is marked instead.
         nodes: Node ids by binding.
         sources: ``source_identity`` by variable.
     """
@@ -79,6 +92,14 @@ def input_identity(declared: Input, *, nodes: Mapping[str, str], sources: Mappin
             return sources[variable]
         case AsOfInput():
             return _digest("as_of")
+        case WindowInput(binding=binding, count=count):
+            return _digest("window", count, None if binding == reader else nodes[binding])
+        case QueryInput(query=query):
+            return _query_identity(query)
+
+
+def _query_identity(query: QuerySpec) -> str:
+    return _digest("query", query.all_tags, query.any_tags, query.interval_ns, query.strategy)
 
 
 def content_key(node_id: str, inputs: Mapping[str, str]) -> str:

@@ -46,9 +46,15 @@ class Reaches:
     def __init__(self, index: ModuleIndex) -> None:
         self._index = index
         self._helpers: dict[str, _Part] = {}
+        self._reaches: dict[str, Reach] = {}
 
     def reach(self, function: str) -> Reach:
         """Return what a module-level function rests on; recursion is no special case."""
+        if function not in self._reaches:
+            self._reaches[function] = self._reach(function)
+        return self._reaches[function]
+
+    def _reach(self, function: str) -> Reach:
         first = self._part(function, nameless=True)
         parts = [first]
         seen: set[str] = set()

@@ -5,7 +5,14 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from qmtl.models.api_fields import BINDING, HEX32, Interval, Pairs, Pattern, Rows, Time, Wire
-from qmtl.models.datanode import AsOfInput, Input, NodeInput
+from qmtl.models.datanode import (
+    AsOfInput,
+    Input,
+    NodeInput,
+    QueryInput,
+    SourceInput,
+    WindowInput,
+)
 from qmtl.models.strategy import ENVIRONMENTS, SubmissionState
 
 ENVIRONMENT = validate.OneOf(ENVIRONMENTS, error="Write one of {choices}.")
@@ -128,18 +135,40 @@ class VersionItem(Wire):
     nodes = fields.Integer()
 
 
+INPUT_KINDS: dict[type[Input], str] = {
+    SourceInput: "source",
+    NodeInput: "node",
+    AsOfInput: "as_of",
+    WindowInput: "window",
+    QueryInput: "query",
+}
+
+
 def input_kind(item: Input) -> str:
-    """Return what an argument takes: ``source``, ``node`` or ``as_of``."""
-    if isinstance(item, AsOfInput):
-        return "as_of"
-    return "node" if isinstance(item, NodeInput) else "source"
+    """Return what an argument takes, one of the values of ``INPUT_KINDS``."""
+    return INPUT_KINDS[type(item)]
 
 
 def input_reads(item: Input) -> str | None:
-    """Return the binding or variable that an argument takes, None for ``as_of``."""
-    if isinstance(item, AsOfInput):
-        return None
-    return item.binding if isinstance(item, NodeInput) else item.variable
+    """Return the binding or variable that an argument takes; None where it names none."""
+    match item:
+        case NodeInput(binding=name) | WindowInput(binding=name) | SourceInput(variable=name):
+            return name
+        case _:
+            return None
+
+
+class QueryView(Wire):
+    """What a query matches; what is empty or null matches all."""
+
+    tags = fields.List(
+        fields.String(), attribute="all_tags", metadata={"description": "All of which are borne."}
+    )
+    any_tags = fields.List(
+        fields.String(), metadata={"description": "Of which one is borne, unless empty."}
+    )
+    interval = Interval(attribute="interval_ns", allow_none=True)
+    strategy = fields.String(allow_none=True)
 
 
 class InputView(Wire):
@@ -148,12 +177,16 @@ class InputView(Wire):
     argument = fields.String()
     kind = fields.Function(
         input_kind,
-        metadata={"type": "string", "enum": ["source", "node", "as_of"]},
+        metadata={"type": "string", "enum": list(INPUT_KINDS.values())},
     )
     reads = fields.Function(
         input_reads,
         metadata={"type": ["string", "null"], "description": "Variable or binding."},
     )
+    count = fields.Integer(
+        metadata={"description": "How many past results; given for a window alone."}
+    )
+    query = fields.Nested(QueryView, metadata={"description": "Given for a query alone."})
 
 
 class NodeDeclaration(Wire):

@@ -17,8 +17,9 @@ MODULES = _words(
     "operator pandas polars random re scipy statistics string typing"
 )
 CLOCK_MODULES = frozenset({"time"})
-LANGUAGE_WORDS = frozenset({"node", "source", "strategy"})
-FUTURE_WORDS = frozenset({"each", "query", "window"})
+LANGUAGE_WORDS = frozenset({"each", "node", "query", "source", "strategy", "window"})
+DECORATOR_WORDS = frozenset({"each", "node"})
+TYPE_WORDS = frozenset({"Window"})  # for annotations, and to tell one from a list
 
 EXCEPTIONS = _words(
     "ArithmeticError AssertionError AttributeError Exception FloatingPointError "

@@ -29,12 +29,11 @@ STATEMENT, IMPORT, IMPORT_PLACE, BOUND_TWICE, GLOBAL, MUTATION, CONSTANT, DECORA
 IDENTIFIER, ATTRIBUTE, BUILTIN, UNDEFINED, CLOCK, BARE_MODULE, FORMATTING, LIBRARY, MISPLACED = (
     f"QMTL-{n}" for n in range(120, 129)
 )
-STRATEGY_COUNT, ARGUMENTS, NOT_LITERAL, VALUE, INTERVAL, NOT_YET = (
-    f"QMTL-{n}" for n in range(130, 136)
-)
-NODE_SHAPE, PARAMETER, RESERVED = (f"QMTL-{n}" for n in range(140, 143))
-UNKNOWN_INPUT, NO_PARAMETER, CYCLE, MISALIGNED, NO_NODES, SOURCE_DIFFERS = (
-    f"QMTL-{n}" for n in range(150, 156)
+# 135 told of words that an earlier version did not have; no other code takes its number.
+STRATEGY_COUNT, ARGUMENTS, NOT_LITERAL, VALUE, INTERVAL = (f"QMTL-{n}" for n in range(130, 135))
+NODE_SHAPE, PARAMETER, RESERVED, MEMBER, TOO_MANY = (f"QMTL-{n}" for n in range(140, 145))
+UNKNOWN_INPUT, NO_PARAMETER, CYCLE, MISALIGNED, NO_NODES, SOURCE_DIFFERS, LOOKS_BACK = (
+    f"QMTL-{n}" for n in range(150, 157)
 )
 
 _TABLE = (
@@ -108,24 +107,31 @@ _TABLE = (
          "size is outside what is allowed.", "See the signature in qmtl.sdk."),
     Code(INTERVAL, "The interval cannot be used", "An interval is a whole number and one of "
          "s, m, h, d, w.", "Write such as '15m' or '1d'."),
-    Code(NOT_YET, "This version of the language does not have it yet", "`each`, `query` and "
-         "`window` are reserved for it.", "Write one function a node, wired by name."),
     # nodes
     Code(NODE_SHAPE, "The function cannot be a node", "A node is one plain function under one "
-         "@node, of named parameters, that returns its value.",
+         "@node (and one @each, for a family), of named parameters, that returns its value.",
          "Name every parameter, and return instead of yielding."),
     Code(PARAMETER, "The default is no literal parameter", "A parameter with a default is part of "
          "the node's identity: None, a bool, a finite number, text, bytes, or lists, tuples and "
          "dicts (with text keys) of these.", "Write a literal, or build it in the function."),
     Code(RESERVED, "The name is reserved", "`as_of` is the node's own time and `self` stands for "
          "a node's own past.", "Choose another name."),
+    Code(MEMBER, "The values of `each` make no family", "Every member has a name of its own, made "
+         "of its values: None, bools, finite numbers, and short texts.",
+         "Write `each(length=[10, 50])`, or `each([{\"length\": 10}, {\"length\": 50}])`."),
+    Code(TOO_MANY, "The families are too large", "A strategy has at most 10,000 nodes, and the "
+         "sum of their inputs and of their code is limited.",
+         "Name the members that are needed: each([{...}, ...])."),
     # the graph
-    Code(UNKNOWN_INPUT, "The input is unknown", "A parameter without a default takes the source "
-         "or node of its name, or what `inputs=` says.", "Declare it, or give it a default."),
+    Code(UNKNOWN_INPUT, "The input is unknown", "A parameter that has no default and that `each` "
+         "does not name takes the source or node of its name, or what `inputs=` says.",
+         "Declare it, or give it a default."),
     Code(NO_PARAMETER, "`inputs=` names no input", "Each key is a parameter of the function that "
-         "has no default.", "Name one of the function's inputs."),
-    Code(CYCLE, "Nodes read each other in a circle", "Every node needs its inputs first.",
-         "Break the circle; merge the nodes, or drop an input."),
+         "has no default, and `each` and `{...}` name parameters of the function.",
+         "Name one of the function's inputs."),
+    Code(CYCLE, "Nodes read each other in a circle", "Every node needs its inputs first, and the "
+         "past of another node before it looks back at it.",
+         "Break the circle: merge the nodes, or drop an input."),
     Code(MISALIGNED, "An input's interval does not fit", "A node may read one whose buckets are "
          "whole multiples of its own: an hourly node a daily one, not the reverse.",
          "Give the reader the shorter interval."),
@@ -133,6 +139,9 @@ _TABLE = (
          "Put @node on a function."),
     Code(SOURCE_DIFFERS, "Two sources of one name differ", "One series has one interval and one "
          "stamp.", "Declare both alike."),
+    Code(LOOKS_BACK, "The window cannot look back so", "A window holds past results of a node, by "
+         "bucket: reader and node have an interval, and the node keeps that many results.",
+         "Give both an interval, and raise the node's `max_history`."),
 )  # fmt: skip
 
 CODES: dict[str, Code] = {each.code: each for each in _TABLE}

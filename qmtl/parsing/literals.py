@@ -7,8 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from qmtl.graph.module import ModuleIndex
-from qmtl.parsing import allowed, codes
+from qmtl.parsing import codes
 from qmtl.parsing.report import Report
 
 _MAX_TEXT = 4_096
@@ -34,12 +33,14 @@ class Signature:
         readers: By keyword, what checks and converts the value.
         positional: Keywords that may be given by position.
         required: Keywords that must be given.
+        by_tree: Keywords whose value is left as the expression it is, for the caller to read.
     """
 
     word: str
     readers: Mapping[str, Read]
     positional: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    by_tree: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,9 @@ class Given:
     at: ast.expr
 
 
-def read_call(
-    call: ast.Call, signature: Signature, index: ModuleIndex, report: Report
-) -> dict[str, Given]:
+def read_call(call: ast.Call, signature: Signature, report: Report) -> dict[str, Given]:
     """Return a declaration's arguments by keyword; what cannot be used is noted and left out."""
+    known = {*signature.readers, *signature.by_tree}
     written: dict[str, ast.expr] = dict(zip(signature.positional, call.args, strict=False))
     for extra in call.args[len(signature.positional) :]:
         message = f"{signature.word}() takes its further arguments by keyword."
@@ -61,11 +61,9 @@ def read_call(
     for each in call.keywords:
         if each.arg is None:
             report.add(codes.NOT_LITERAL, each.value, "`**` hides what is declared.")
-        elif each.arg not in signature.readers:
+        elif each.arg not in known:
             message = f"{signature.word}() has no argument {each.arg!r}."
-            report.add(
-                codes.ARGUMENTS, each.value, message, report.nearest(each.arg, signature.readers)
-            )
+            report.add(codes.ARGUMENTS, each.value, message, report.nearest(each.arg, known))
         elif each.arg in written:
             report.add(codes.ARGUMENTS, each.value, f"{each.arg!r} is given twice.")
         else:
@@ -76,34 +74,24 @@ def read_call(
     return {
         name: given
         for name, value in written.items()
-        if (given := _read(name, value, signature, index, report)) is not None
+        if (given := _read(name, value, signature, report)) is not None
     }
 
 
-def _read(
-    name: str, node: ast.expr, signature: Signature, index: ModuleIndex, report: Report
-) -> Given | None:
+def _read(name: str, node: ast.expr, signature: Signature, report: Report) -> Given | None:
+    if name in signature.by_tree:
+        return Given(node, node)
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError):
-        _note_no_literal(name, node, index, report)
+        report.add(codes.NOT_LITERAL, node, f"The argument {name!r} is not a literal.")
         return None
     try:
         return Given(signature.readers[name](value), node)
     except NotUsable as problem:
-        message = f"{name!r} of {signature.word}() must be {problem}, not {_shown(value)}."
+        message = f"{name!r} of {signature.word}() must be {problem}, not {shown(value)}."
         report.add(problem.code, node, message)
         return None
-
-
-def _note_no_literal(name: str, node: ast.expr, index: ModuleIndex, report: Report) -> None:
-    for each in ast.walk(node):
-        word = index.language_name(each) if isinstance(each, ast.Call) else None
-        if word in allowed.FUTURE_WORDS:
-            message = f"This version of the language does not have {word!r} yet."
-            report.add(codes.NOT_YET, each, message)
-            return
-    report.add(codes.NOT_LITERAL, node, f"The argument {name!r} is not a literal.")
 
 
 def parameter_text(node: ast.expr) -> str | None:
@@ -133,7 +121,8 @@ def _is_parameter(value: object) -> bool:
             return False
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a literal as it is told in a message."""
     try:
         text = ascii(value)
     except ValueError:  # an integer of more digits than Python converts

@@ -97,11 +97,10 @@ def check_path(path: str, at: ast.AST, report: Report) -> None:
 
 def check_language_word(word: str, at: ast.AST, report: Report) -> None:
     """Note a name of the SDK that strategies do not have."""
-    if word in allowed.FUTURE_WORDS:
-        report.add(codes.NOT_YET, at, f"This version of the language does not have {word!r} yet.")
-    elif word not in allowed.LANGUAGE_WORDS:
+    known = allowed.LANGUAGE_WORDS | allowed.TYPE_WORDS
+    if word not in known:
         message = f"Strategies may not use {word!r} of {LANGUAGE}."
-        report.add(codes.IMPORT, at, message, "They have node, source and strategy.")
+        report.add(codes.IMPORT, at, message, f"They have {', '.join(sorted(known))}.")
 
 
 def _bind_imports(statement: ast.Import | ast.ImportFrom, found: Outline, report: Report) -> None:
@@ -136,6 +135,7 @@ def _sort(statement: ast.stmt, found: Outline, report: Report) -> None:
             found.nodes.setdefault(statement.name, statement)
         case ast.FunctionDef() | ast.ClassDef():
             found.helpers.append(statement)
+            _check_each(statement, found, report)
         case ast.Assign() | ast.AnnAssign() if name is not None:
             _sort_assignment(name, statement, word, found, report)
         case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
@@ -167,3 +167,10 @@ def _sort_assignment(
         report.add(codes.STATEMENT, statement, "strategy(...) stands alone; it gives no value.")
     else:
         found.constants.append(statement)
+
+
+def _check_each(statement: ast.FunctionDef | ast.ClassDef, found: Outline, report: Report) -> None:
+    for decorator in statement.decorator_list:
+        if found.index.language_name(decorator) == "each":
+            message = f"{statement.name!r} has @each, but is no node."
+            report.add(codes.NODE_SHAPE, decorator, message, "Put @node on it as well.")

@@ -10,12 +10,13 @@ from qmtl.graph.reach import Reach, Reaches
 from qmtl.models.datanode import Input, NodeSpec
 from qmtl.models.strategy import StrategySpec
 from qmtl.parsing.constants import check_constants
-from qmtl.parsing.declarations import Drafts, NodeDraft, read_declarations
+from qmtl.parsing.declarations import Drafts, read_declarations
+from qmtl.parsing.nodes import NodeDraft
 from qmtl.parsing.outline import outline
 from qmtl.parsing.policy import check_policy
 from qmtl.parsing.report import NEWLINE, Report
 from qmtl.parsing.text import read_text, read_tree, refuse_uncompilable
-from qmtl.parsing.wiring import Wires, upstreams, wire
+from qmtl.parsing.wiring import Wires, needed, wire
 
 LIMIT_BYTES = 256 * 1024
 
@@ -58,10 +59,11 @@ class _Assembly:
             for variable, draft in drafts.sources.items()
         }
         self._ids: dict[str, str] = {}
+        self._codes: dict[str, str] = {}
 
     def spec(self) -> StrategySpec:
         strategy = self._drafts.strategy
-        order = Dag.of(upstreams(self._wires)).order
+        order = Dag.of(needed(self._wires)).order
         return StrategySpec(
             name=strategy.name,
             interval_ns=strategy.interval_ns,
@@ -71,13 +73,13 @@ class _Assembly:
         )
 
     def _node(self, draft: NodeDraft) -> NodeSpec:
-        reach = self._reaches.reach(draft.name)
+        reach = self._reaches.reach(draft.function.name)
         inputs = self._wires[draft.name]
         self._ids[draft.name] = self._identity(draft, reach, inputs)
         return NodeSpec(
             name=draft.name,
             node_id=self._ids[draft.name],
-            function=draft.name,
+            function=draft.function.name,
             inputs=inputs,
             params=draft.params,
             interval_ns=draft.interval_ns,
@@ -100,12 +102,17 @@ class _Assembly:
             interval_ns=draft.interval_ns,
             cache=draft.value("cache", True),
             inputs={
-                each.argument: input_identity(each, nodes=self._ids, sources=self._sources)
+                each.argument: input_identity(
+                    each, reader=draft.name, nodes=self._ids, sources=self._sources
+                )
                 for each in inputs
             },
         )
 
     def _code(self, function: ast.FunctionDef) -> str:
+        known = self._codes.get(function.name)
+        if known is not None:
+            return known  # of another member of the family
         first = min([function.lineno, *(each.lineno for each in function.decorator_list)])
         end = function.end_lineno or function.lineno
-        return "\n".join(self._lines[first - 1 : end])
+        return self._codes.setdefault(function.name, "\n".join(self._lines[first - 1 : end]))

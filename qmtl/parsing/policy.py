@@ -16,6 +16,7 @@ from qmtl.parsing.report import Report
 
 _FORMAT_REACH = re.compile(r"\.(?:_|gi_|cr_|ag_|tb_|f_)")
 _PACKAGE = LANGUAGE.partition(".")[0]
+_DECLARE = "Declare at module level; `window` and `query` stand inside `inputs=` of @node."
 
 
 def check_policy(found: Outline, report: Report) -> None:
@@ -90,15 +91,17 @@ class _Check:
             report.add(codes.UNDEFINED, name, f"The name {word!r} is not defined.", self.hint(word))
 
     def hint(self, word: str) -> str | None:
-        if word in allowed.LANGUAGE_WORDS | allowed.FUTURE_WORDS:
+        if word in allowed.LANGUAGE_WORDS | allowed.TYPE_WORDS:
             return f"Write `from {LANGUAGE} import {word}`."
         return self.report.nearest(word, {*self.found.names, *allowed.BUILTINS})
 
     def imported(self, name: ast.Name) -> None:
         first = self.found.index.imports[name.id][0]
+        if first.module == LANGUAGE and first.attribute in allowed.TYPE_WORDS:
+            return
         if first.path.partition(".")[0] == _PACKAGE:
             message = f"{name.id!r} declares; it may not be used inside definitions."
-            self.report.add(codes.MISPLACED, name, message, "Declare at module level.")
+            self.report.add(codes.MISPLACED, name, message, _DECLARE)
         elif first.attribute is None and id(name) not in self.bases:
             message = f"The module {name.id!r} is used as a value."
             self.report.add(codes.BARE_MODULE, name, message)
@@ -206,7 +209,7 @@ class _Check:
     def decorator(self, node: ast.expr, on: ast.AST) -> None:
         named = node.func if isinstance(node, ast.Call) else node
         word = self.found.index.language_name(node)
-        if word is not None and on is self.statement and word in {"node", *allowed.FUTURE_WORDS}:
+        if word is not None and on is self.statement and word in allowed.DECORATOR_WORDS:
             return  # a declaration
         path = self.found.index.path(named, self.loaded) or ""
         match named:

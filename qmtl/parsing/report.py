@@ -14,6 +14,7 @@ NEWLINE = re.compile(r"\r\n|\r|\n")  # as Python counts lines
 MOST = 100  # problems told; nobody reads more
 _NOTED = 1_000  # problems kept, so that hostile text costs no more than its length
 _KNOWN = 1_000  # names among which one like another is looked for
+_LONGEST = 200  # characters of a name that is looked for
 
 
 class Report:
@@ -44,15 +45,30 @@ class Report:
         self._problems.setdefault((problem.line, problem.column, code, message), problem)
 
     def nearest(self, name: str, known: Collection[str]) -> str | None:
-        """Return a hint that names the known name most like one; None where there is none.
+        """Return a hint that names the known name most like one; None where there is none."""
+        near = self.near(name, known)
+        return None if near is None else f"Did you mean {near!r}?"
 
-        None, too, where so much was looked for already that the hint would not be told.
+    def near(self, name: str, known: Collection[str]) -> str | None:
+        """Return the known name most like one; None where there is none.
+
+        None, too, where so much was looked for already that it would not be told.
         """
         self._searches += 1
-        if self._searches > MOST or len(known) > _KNOWN:
+        if self._searches > MOST or len(known) > _KNOWN or len(name) > _LONGEST:
             return None
         close = get_close_matches(name, sorted(known), n=1)
-        return f"Did you mean {close[0]!r}?" if close else None
+        return close[0] if close else None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much is wrong as will be told."""
+        return len(self._problems) >= MOST
+
+    def size(self, node: ast.stmt) -> int:
+        """Return how many characters the lines of a statement have."""
+        lines = self._lines[node.lineno - 1 : node.end_lineno]
+        return sum(map(len, lines))
 
     def reject(self) -> None:
         """Raise ``StrategyRejected`` with all problems in the text's order, if there are any."""

@@ -1,4 +1,4 @@
-"""What `strategy`, `source` and `node` take, and how each value is checked."""
+"""What each declaration takes, and how each value is checked."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ RESERVED_COLUMN = "ts"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _STRATEGY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SOURCE = re.compile(r"(?=.{1,128}$)[a-z0-9_]+(\.[a-z0-9_]+)*")
+_BINDING = re.compile(r"[^\s\[\]]{1,128}(\[[^\[\]]{1,120}\])?")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _TOPIC = re.compile(r"(?!qmtl\.)[A-Za-z0-9][A-Za-z0-9._-]{0,248}")
@@ -77,14 +78,6 @@ def _tags(value: object) -> tuple[str, ...]:
     if len(texts) > MAX_TAGS:
         raise NotUsable(wanted)
     return tuple(sorted({each.upper() for each in texts}))
-
-
-def _inputs(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(
-        isinstance(each, str) for pair in value.items() for each in pair
-    ):
-        raise NotUsable('a dict such as {"argument": "source_or_node"}')
-    return value
 
 
 def _interval(value: object) -> int:
@@ -164,7 +157,6 @@ NODE = Signature(
     "node",
     {
         "tags": _tags,
-        "inputs": _optional(_inputs),
         "interval": _optional(_interval),
         "max_history": _integer(1, MAX_HISTORY),
         "timeout": _optional(_timeout),
@@ -172,5 +164,24 @@ NODE = Signature(
         "memory": _optional(_memory),
         "cache": _bool,
         "publish": _optional(_match(_TOPIC, "a Kafka topic that does not begin with 'qmtl.'")),
+    },
+    by_tree=("inputs",),
+)
+WINDOW = Signature(
+    "window",
+    {
+        "node": _match(_BINDING, "'self' or the name of a node, such as 'crossover' or 'sma[10]'"),
+        "count": _integer(1, MAX_HISTORY),
+    },
+    positional=("node", "count"),
+    required=("node", "count"),
+)
+QUERY = Signature(
+    "query",
+    {
+        "tags": _tags,
+        "any_tags": _tags,
+        "interval": _optional(_interval),
+        "strategy": _optional(_match(_STRATEGY, "the name of a strategy")),
     },
 )

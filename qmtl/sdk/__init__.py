@@ -1,7 +1,8 @@
 """QMTL for those who write strategies.
 
-``node``, ``source`` and ``strategy`` are the language. ``Pipeline`` and ``Client`` are loaded when
-first asked for: a strategy's module imports this package wherever it runs, and needs neither.
+``strategy``, ``source``, ``node``, ``each``, ``window`` and ``query`` are the language, and
+``Window`` is what a window is handed over as. ``Pipeline`` and ``Client`` are loaded when first
+asked for: a strategy's module imports this package wherever it runs, and needs neither.
 """
 
 from __future__ import annotations
@@ -9,13 +10,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qmtl.sdk.node import node, source, strategy
+from qmtl.models.window import Window
+from qmtl.sdk.node import PREDEFINED_TAGS, each, node, query, source, strategy, window
 
 if TYPE_CHECKING:
     from qmtl.sdk.client import Client
     from qmtl.sdk.pipeline import Pipeline
 
-__all__ = ["Client", "Pipeline", "node", "source", "strategy"]
+__all__ = [
+    "PREDEFINED_TAGS",
+    "Client",
+    "Pipeline",
+    "Window",
+    "each",
+    "node",
+    "query",
+    "source",
+    "strategy",
+    "window",
+]
 
 _LAZY = {"Client": "qmtl.sdk.client", "Pipeline": "qmtl.sdk.pipeline"}
 
