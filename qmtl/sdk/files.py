@@ -1,4 +1,4 @@
-"""Text files, read with errors that say what is wrong with them."""
+"""Files, read with errors that say what is wrong with them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ def read_text(path: str | Path) -> str:
         DataError: There is no such file, or it is not UTF-8.
     """
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
+        return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not UTF-8: byte {error.start} cannot be decoded.",
             hint="Save the file as UTF-8.",
         ) from error
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise DataError(f"{path} cannot be read: {reason}.") from error
