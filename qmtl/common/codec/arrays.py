@@ -126,19 +126,21 @@ def _one_nan(values: Array) -> Array:
 
 def _nanoseconds(values: Array) -> tuple[Array, Array | None]:
     """Return times as int64 nanoseconds, zero where missing, and what is not missing."""
-    missing = np.isnat(values)
     unit, count = np.datetime_data(values.dtype)
     if unit in {"Y", "M"} and values.dtype.kind == "M":
         years = values.astype("<M8[Y]").view("<i8")
-        if ((abs(years) > 300) & ~missing).any():
+        if ((abs(years) > 300) & ~np.isnat(values)).any():
             raise Refused("holds a time outside the years 1678 to 2261.")
         values, unit, count = values.astype("<M8[D]"), "D", 1
     if unit not in _NANOSECONDS:
         raise Refused(f"has times in the unit {unit}, which has no encoding.")
     factor = _NANOSECONDS[unit] * count
     raw = values.astype(values.dtype.newbyteorder("<")).view("<i8")
-    raw = np.where(missing, 0, raw)
     bound = _INT64_MAX // factor
+    if raw.size and -bound <= raw.min() and raw.max() <= bound:
+        return raw * factor, None  # NaT is the least integer, so nothing is missing
+    missing = np.isnat(values)
+    raw = np.where(missing, 0, raw)
     if ((raw > bound) | (raw < -bound)).any():
         raise Refused("holds a time outside the years 1678 to 2261.")
     return raw * factor, ~missing if missing.any() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -32,7 +33,8 @@ _NULLABLE = {
     "Float32": "float32",
     "Float64": "float64",
 }
-_TEXT = "str" if int(pd.__version__.partition(".")[0]) >= 3 else object
+_TEXT: Any = "str" if int(pd.__version__.partition(".")[0]) >= 3 else object
+_BLOCKS = frozenset({*_NULLABLE.values(), "float16"})  # what a frame holds as one array
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -77,7 +79,21 @@ def _lower_frame(frame: pd.DataFrame) -> msgspec.msgpack.Ext:
     index, buffers = _lower_at(".index", frame.index)
     labels, more = _lower_at(".columns", frame.columns)
     buffers += more
-    columns = []
+    columns, more = _lower_columns(frame)
+    header = Header(
+        kind="frame", columns=columns, shape=list(frame.shape), index=index, labels=labels
+    )
+    return msgspec.msgpack.Ext(Ext.COLUMNS, pack(header, buffers + more))
+
+
+def _lower_columns(frame: pd.DataFrame) -> tuple[list[Column], list[bytes]]:
+    columns: list[Column] = []
+    buffers: list[bytes] = []
+    dtypes = set(frame.dtypes)
+    dtype = dtypes.pop() if len(dtypes) == 1 else None
+    if isinstance(dtype, np.dtype) and dtype.name in _BLOCKS:  # cheaper than column by column
+        column, more = lower_column(frame.to_numpy().T)
+        return [column] * frame.shape[1], more
     for label, series in frame.items():
         try:
             column, more = _lower_values(series)
@@ -85,30 +101,27 @@ def _lower_frame(frame: pd.DataFrame) -> msgspec.msgpack.Ext:
             raise refused.inside(f"[{label!r}]") from None
         columns.append(column)
         buffers += more
-    header = Header(
-        kind="frame", columns=columns, shape=list(frame.shape), index=index, labels=labels
-    )
-    return msgspec.msgpack.Ext(Ext.COLUMNS, pack(header, buffers))
+    return columns, buffers
 
 
 def _lower_values(values: pd.Series[Any] | pd.Index[Any]) -> tuple[Column, list[bytes]]:
     dtype = values.dtype
+    if isinstance(dtype, np.dtype):
+        if dtype.kind == "O":
+            return _lower_objects(values.to_numpy(), _missing(values))
+        return lower_column(values.to_numpy())
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        utc = values.to_numpy(dtype=f"datetime64[{dtype.unit}]")
+        return lower_column(utc, zone="UTC")
     if isinstance(dtype, pd.StringDtype):
         return lower_text(values.to_numpy(dtype=object).tolist(), _missing(values))
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        naive = pd.DatetimeIndex(values).tz_convert("UTC").tz_localize(None)
-        return lower_column(naive.to_numpy(), zone="UTC")
     if str(dtype) in _NULLABLE:
         numbers = values.array.to_numpy(dtype=_NULLABLE[str(dtype)], na_value=0)
         return lower_nullable(numbers, ~_missing(values))
-    if not isinstance(dtype, np.dtype):
-        raise Refused(
-            f"has the dtype {dtype}, which has no encoding.",
-            hint="Convert it with .astype() to numbers, booleans, times or text.",
-        )
-    if dtype.kind == "O":
-        return _lower_objects(values.to_numpy(), _missing(values))
-    return lower_column(values.to_numpy())
+    raise Refused(
+        f"has the dtype {dtype}, which has no encoding.",
+        hint="Convert it with .astype() to numbers, booleans, times or text.",
+    )
 
 
 def _missing(values: pd.Series[Any] | pd.Index[Any]) -> Array:
@@ -197,22 +210,36 @@ def read_frame(header: Header, buffers: Buffers) -> pd.Series[Any] | pd.DataFram
     if len(header.columns) != header.shape[1]:
         raise CorruptValue("A frame has as many columns as its shape says.")
     labels = _read_index(header.labels, header.shape[1], buffers)
+    if _is_block(header.columns):
+        block, _ = read_column(header.columns[0], len(labels) * rows, buffers)
+        by_column = block.reshape(len(labels), rows)
+        return pd.DataFrame(by_column.T, index=index, columns=labels, copy=False)
     values = {n: _read_values(c, rows, buffers) for n, c in enumerate(header.columns)}
     frame = pd.DataFrame(values, index=index, copy=False)
     frame.columns = labels
     return frame
 
 
+def _is_block(columns: Sequence[Column]) -> bool:
+    """Return whether columns are plain numbers or booleans, all of one type."""
+    return (
+        len(columns) > 0
+        and columns[0].type in _BLOCKS
+        and len(set(columns)) == 1
+        and not (columns[0].nulls or columns[0].nullable)
+    )
+
+
 def _read_values(column: Column, rows: int, buffers: Buffers) -> Any:
     if column.type == "utf8":
         texts = read_text(column, rows, buffers)
-        return pd.Series([np.nan if text is None else text for text in texts], dtype=_TEXT).array
+        return pd.array([np.nan if text is None else text for text in texts], dtype=_TEXT)
     values, valid = read_column(column, rows, buffers)
     if column.nullable:
         return _read_nullable(values, valid)
     values = set_missing_times(values, valid)
     if column.zone:
-        return pd.DatetimeIndex(values).tz_localize("UTC").array
+        return pd.DatetimeIndex(values, tz=column.zone).array
     return values
 
 
@@ -244,7 +271,11 @@ def _read_index(labels: Labels, count: int, buffers: Buffers) -> pd.Index[Any]:
         return pd.Index(labels.values, dtype=object, name=name, tupleize_cols=False)
     if len(labels.columns) != 1:
         raise CorruptValue("An index of this kind has one column.")
-    index: pd.Index[Any] = pd.Index(_read_values(labels.columns[0], count, buffers), name=name)
+    column = labels.columns[0]
+    if column.type == "datetime":  # as below, and faster
+        times = set_missing_times(*read_column(column, count, buffers))
+        return pd.DatetimeIndex(times, tz=column.zone or None, name=name)
+    index: pd.Index[Any] = pd.Index(_read_values(column, count, buffers), name=name)
     return index
 
 
