@@ -88,12 +88,24 @@ def _read(
     except (ValueError, TypeError):
         _note_no_literal(name, node, index, report)
         return None
+    if isinstance(node, ast.Dict):
+        _note_repeated_keys(node, report)
     try:
         return Given(signature.readers[name](value), node)
     except NotUsable as problem:
         message = f"{name!r} of {signature.word}() must be {problem}, not {_shown(value)}."
         report.add(problem.code, node, message)
         return None
+
+
+def _note_repeated_keys(node: ast.Dict, report: Report) -> None:
+    """Note a key that stands twice, of which Python would take the last without a word."""
+    seen: set[object] = set()
+    for key in node.keys:
+        if isinstance(key, ast.Constant):
+            if key.value in seen:
+                report.add(codes.ARGUMENTS, key, f"The key {key.value!r} stands twice.")
+            seen.add(key.value)
 
 
 def _note_no_literal(name: str, node: ast.expr, index: ModuleIndex, report: Report) -> None:
