@@ -56,6 +56,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "preload_app": False,
         "graceful_timeout": STOP_S,
         "keepalive": 5,
+        "limit_request_line": 8_190,  # gunicorn's most: ?bindings= may be long
         "worker_tmp_dir": str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None,
         "control_socket_disable": True,  # it would live in the home folder
         "accesslog": None,  # the application logs each request, without its secrets

@@ -260,6 +260,16 @@ class SandboxFailure(QmtlError):
     code = "QMTL-902"
 
 
+class Refused(QmtlError):
+    """A server that QMTL stands on answers that it will not; asking it again changes nothing."""
+
+    code = "QMTL-903"
+
+    def __init__(self, service: str, detail: str, *, hint: str | None = None) -> None:
+        super().__init__(detail, hint=hint)
+        self.service = service
+
+
 # --- as documents ------------------------------------------------------------------------------
 
 
@@ -276,7 +286,7 @@ def to_document(error: QmtlError) -> dict[str, Any]:
         document["problems"] = [asdict(p) for p in error.problems]
     if isinstance(error, InvalidRequest) and error.fields:
         document["errors"] = error.fields
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | Refused):
         document["service"] = error.service
     return document
 
@@ -290,8 +300,8 @@ def from_document(document: Mapping[str, Any]) -> QmtlError:
         return StrategyRejected([Problem(**p) for p in document.get("problems", ())])
     if kind is InvalidRequest:
         return InvalidRequest(detail, hint=hint, fields=document.get("errors"))
-    if kind is Unavailable:
-        return Unavailable(str(document.get("service", "server")), detail, hint=hint)
+    if kind is Unavailable or kind is Refused:
+        return kind(str(document.get("service", "server")), detail, hint=hint)
     return kind(detail, hint=hint)
 
 

@@ -92,7 +92,10 @@ class Pairs(fields.Field[Any]):
 class Rows(fields.Field[list[dict[str, Any]]]):
     """Rows of points. Their columns are checked by whoever knows the source, at one pass."""
 
-    default_error_messages = {"invalid": "Write a list of objects, one a point."}  # noqa: RUF012 - marshmallow's own shape
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own shape
+        "invalid": "Write a list of objects, one a point.",
+        "nested": "Row {number}, column '{column}': write a number, or null where it is missing.",
+    }
 
     def __init__(self, **options: Any) -> None:
         options.setdefault(
@@ -107,6 +110,10 @@ class Rows(fields.Field[list[dict[str, Any]]]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[dict[str, Any]]:
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             raise self.make_error("invalid")
+        for number, row in enumerate(value, 1):
+            for column, cell in row.items():
+                if isinstance(cell, list | dict):  # perhaps too deep for anything but refusing it
+                    raise self.make_error("nested", number=number, column=column)
         return value
 
 

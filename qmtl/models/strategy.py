@@ -81,7 +81,11 @@ class VersionSummary(Struct, frozen=True, kw_only=True):
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
-    """The active version of a strategy in an environment; ``version`` is None where none is."""
+    """The active version of a strategy in an environment; ``version`` is None where none is.
+
+    ``operation`` names the request that made it, so that the same request, carried out again,
+    changes nothing.
+    """
 
     tenant: str
     strategy: str
@@ -89,6 +93,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     version: str | None
     since_ms: int
     by: str
+    operation: str | None = None
 
 
 class SourceView(Struct, frozen=True, kw_only=True):

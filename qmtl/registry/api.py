@@ -100,6 +100,7 @@ class Registry:
         expected: str | None = None,
         by: str,
         at_ms: int,
+        operation: str | None = None,
     ) -> Deployment:
         """Make a version (None: the newest complete one) active where ``expected`` is."""
         return activation.activate_strategy(
@@ -112,6 +113,7 @@ class Registry:
             expected=expected,
             by=by,
             at_ms=at_ms,
+            operation=operation,
         )
 
     def deactivate_strategy(
@@ -123,6 +125,7 @@ class Registry:
         expected: str | None = None,
         by: str,
         at_ms: int,
+        operation: str | None = None,
     ) -> Deployment:
         """Leave the strategy without an active version there."""
         return activation.deactivate_strategy(
@@ -134,6 +137,7 @@ class Registry:
             expected=expected,
             by=by,
             at_ms=at_ms,
+            operation=operation,
         )
 
     def active_version(self, tenant: str, strategy: str, environment: str) -> StrategyVersion:

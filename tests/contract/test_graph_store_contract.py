@@ -8,6 +8,7 @@ from threading import Barrier
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from qmtl.common.db.connection import connect
 from qmtl.common.errors import (
@@ -34,6 +35,7 @@ from tests.support.registry import (
     make_spec,
     make_version,
 )
+from tests.support.servers import unique
 
 T = TypeVar("T")
 THREADS = 8
@@ -369,6 +371,36 @@ class TestDeployments:
 
         assert again == made
         assert len(store.activations(tenant, "crossover", "production")) == 1
+
+    def test_an_operation_that_comes_again_changes_nothing_whatever_came_after_it(
+        self, store: GraphStore, tenant: str
+    ) -> None:
+        one = register(store, crossover(tenant))
+        two = register(store, crossover(tenant, text="v2"))
+        first = replace(deployment(one), operation="first")
+        off = replace(deployment(one, active=None), operation="off")
+        made = store.set_deployment(first, expected=None)
+        ended = store.set_deployment(off, expected=one.version)
+        last = store.set_deployment(deployment(two), expected=None)
+
+        assert store.set_deployment(first, expected=two.version) == made == first
+        assert store.set_deployment(off, expected=two.version) == ended
+
+        assert store.deployments(tenant, "crossover") == [last]
+        history = store.activations(tenant, "crossover", "production")
+        assert [d.operation for d in history] == [None, "off", "first"]
+
+    def test_the_operation_of_another_environment_or_tenant_is_another_one(
+        self, store: GraphStore, tenant: str
+    ) -> None:
+        version = register(store, crossover(tenant))
+        other = register(store, crossover(unique("tenant")))
+        changes = [
+            replace(deployment(version), operation="o"),
+            replace(deployment(version), operation="o", environment="staging"),
+            replace(deployment(other), operation="o"),
+        ]
+        assert [store.set_deployment(c, expected=None) for c in changes] == changes
 
     def test_another_active_version_than_expected_is_a_conflict(
         self, store: GraphStore, tenant: str

@@ -217,6 +217,22 @@ def test_a_claim_names_what_an_earlier_claim_committed(ledger: Ledger) -> None:
     assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).committed == {"a"}
 
 
+def test_a_claim_tells_how_often_the_shard_was_claimed_and_got_no_further(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a", "b"], ["c"]]))
+
+    def claim(shard: int) -> Claim:
+        return ledger.claim(execution_id, 0, shard, lease_s=0.0)
+
+    assert [claim(0).attempt for _ in range(3)] == [1, 2, 3]
+    assert claim(1).attempt == 1, "each shard has a count of its own"
+    fourth = claim(0)
+    assert fourth.attempt == 4
+    ledger.commit(execution_id, 0, 0, fourth.token, [], done=False)
+    assert claim(0).attempt == 5, "a commit of no node gets it no further"
+    ledger.commit(execution_id, 0, 0, claim(0).token, [succeeded("a")], done=False)
+    assert claim(0).attempt == 1
+
+
 def test_a_claim_names_thousands_of_committed_nodes(ledger: Ledger) -> None:
     ids = [f"n{i}" for i in range(3_000)]
     execution_id = started(ledger, plan_of([ids]))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qmtl.common.errors import Unavailable
+from qmtl.common.errors import Refused, Unavailable
+from qmtl.common.settings import Settings
 from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
 from qmtl.orchestrator.execution.result_topic import ResultTopic, TopicRecord
@@ -88,6 +89,20 @@ def test_a_record_of_megabytes_arrives(topics: ResultTopic, name: str) -> None:
     large = TopicRecord(topic=name, key="node", value=b"x" * 3_000_000, headers={})
     topics.send([large, record(name, 1)])
     assert read(topics, name) == [large, record(name, 1)]
+
+
+def test_a_record_that_kafka_will_never_take_is_refused_and_the_next_one_arrives(
+    settings: Settings, name: str
+) -> None:
+    refused = TopicRecord(topic=name, key="node", value=b"x" * 9_000_000, headers={})
+    topics = KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s)
+    for _ in range(2):  # with a producer that never served, and with one that did
+        with pytest.raises(Refused) as caught:
+            topics.send([refused])
+        assert caught.value.service == "kafka"
+        topics.send([record(name, 1)])
+    assert read(topics, name) == [record(name, 1)] * 2
+    topics.close()
 
 
 def test_a_closed_topic_is_reached_again(topics: ResultTopic, name: str) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from qmtl.bootstrap import System, build
-from qmtl.common.errors import CorruptValue, MissingData, Unavailable
+from qmtl.common.errors import NODE_DIED, CorruptValue, MissingData, SandboxFailure, Unavailable
 from qmtl.common.settings import Settings
 from qmtl.models.execution import ExecutionState, NodeState
 from qmtl.models.strategy import SubmissionState
 from qmtl.orchestrator.execution.inputs import InputReader
+from qmtl.orchestrator.execution.recent import Recents
+from qmtl.orchestrator.execution.shard import MOST_CLAIMS
 from qmtl.orchestrator.services import submission as submissions
+from qmtl.sandbox.executor import Executor
 from tests.support.fabric import Fabric
 from tests.support.pipeline import deploy, memory, trigger
 from tests.support.strategies import DIAMOND
@@ -91,6 +94,68 @@ def test_a_shard_stays_open_while_a_server_is_away(
         with pytest.raises(Unavailable):
             fabric.deliver(system)
     assert system.orchestrator.get_status(TENANT, execution.id).state is ExecutionState.PENDING
+
+
+def plan_by_hand(system: System, fabric: Fabric) -> str:
+    """Plan an execution whose shards nobody was sent, and return its id."""
+    execution = trigger(system, TENANT)
+    fabric.waiting.clear()
+    assert system.advancer.execute_pipeline(TENANT, execution.id) is not None
+    return execution.id
+
+
+def errors_of_the_first_stage(system: System, execution_id: str) -> set[tuple[str, str]]:
+    plan = system.orchestrator._ledger.plan(execution_id)
+    assert plan is not None
+    first = {n.node_id for n in plan.shard(0, 0)}
+    records = system.orchestrator._ledger.records(execution_id)
+    errors = {records[node_id].error for node_id in first}
+    return {(error.code, error.message) for error in errors if error is not None}
+
+
+def test_a_shard_that_ends_its_workers_again_and_again_is_given_up(
+    system: System, fabric: Fabric
+) -> None:
+    execution_id = plan_by_hand(system, fabric)
+    for _ in range(MOST_CLAIMS):
+        system.orchestrator._ledger.claim(execution_id, 0, 0, lease_s=0.0)  # and the worker died
+    system.runner.run(TENANT, execution_id, 0, 0)
+    ((code, message),) = errors_of_the_first_stage(system, execution_id)
+    assert (code, "begun 5 times" in message) == (NODE_DIED, True)
+    assert system.orchestrator._ledger.claim(execution_id, 0, 0, lease_s=1.0).status == "DONE"
+
+
+def test_a_shard_whose_worker_died_once_less_is_run(system: System, fabric: Fabric) -> None:
+    execution_id = plan_by_hand(system, fabric)
+    for _ in range(MOST_CLAIMS - 1):
+        system.orchestrator._ledger.claim(execution_id, 0, 0, lease_s=0.0)
+    system.runner.run(TENANT, execution_id, 0, 0)
+    assert errors_of_the_first_stage(system, execution_id) == set()
+
+
+def test_a_graph_that_is_away_uses_no_claim_up(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = plan_by_hand(system, fabric)
+    with monkeypatch.context() as patch:
+        patch.setattr(Recents, "version", breaks(Unavailable("graph", "It is away.")))
+        with pytest.raises(Unavailable):
+            system.runner.run(TENANT, execution_id, 0, 0)
+    assert system.orchestrator._ledger.claim(execution_id, 0, 0, lease_s=0.0).attempt == 1
+
+
+def test_a_shard_waits_where_no_executor_can_be_started_but_not_for_ever(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = plan_by_hand(system, fabric)
+    monkeypatch.setattr(system.runner, "_lease_s", 0.0)
+    monkeypatch.setattr(Executor, "start", breaks(SandboxFailure("No more processes.")))
+    for _ in range(MOST_CLAIMS - 1):
+        with pytest.raises(SandboxFailure):
+            system.runner.run(TENANT, execution_id, 0, 0)
+    assert errors_of_the_first_stage(system, execution_id) == set()
+    system.runner.run(TENANT, execution_id, 0, 0)
+    assert errors_of_the_first_stage(system, execution_id) == {("QMTL-902", "No more processes.")}
 
 
 def test_a_submission_that_breaks_the_parser_is_rejected(

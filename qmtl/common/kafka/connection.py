@@ -6,15 +6,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError, SaslAuthenticationFailedError
+from kafka.errors import (
+    AuthorizationError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    SaslAuthenticationFailedError,
+)
 
-from qmtl.common.errors import Unavailable
+from qmtl.common.errors import Refused, Unavailable
 from qmtl.common.kafka.ping import ping
 
 CLIENT_ID = "qmtl"
 DELIVERY_FACTOR = 3  # a batch may take so many times the bound of one request
 LINGER_MS = 5
 LARGEST_RECORD_BYTES = 8 * 1024 * 1024
+REFUSALS = (
+    AuthorizationError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+)
 CREDENTIALS_HINT = "Where the broker asks for credentials, wrong ones look the same: check them."
 
 
@@ -75,19 +88,25 @@ def new_consumer(servers: str, *, timeout_s: float) -> KafkaConsumer:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the client's errors into ``Unavailable``; works as a decorator too.
+    """Turn the client's errors into those of QMTL; works as a decorator too.
 
     A broker that refuses credentials is known to the caller only as one that never answers, so
     the hint says that they may be the cause.
 
     Raises:
-        Unavailable: The broker cannot be reached, does not answer in time, or refuses.
+        Unavailable: The broker cannot be reached, does not answer in time, or refuses the
+            credentials.
+        Refused: The broker takes no such record, or has no such topic for this user.
     """
     try:
         yield
     except SaslAuthenticationFailedError as error:
         raise Unavailable(
             "kafka", "Kafka refuses the credentials.", hint="Check user and password."
+        ) from error
+    except REFUSALS as error:
+        raise Refused(
+            "kafka", f"Kafka refuses what was asked: {error}.", hint="Check the topic and its ACLs."
         ) from error
     except KafkaError as error:
         raise Unavailable(

@@ -29,10 +29,19 @@ class ClaimStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer to a claim; ``committed`` are the shard's nodes that need not run again."""
+    """The answer to a claim.
+
+    Attributes:
+        status: Whether the shard is the caller's.
+        token: What its commits must show.
+        attempt: How often it was claimed since a node of it was last committed, this time
+            included: a shard that ends its workers comes to high numbers.
+        committed: Its nodes that need not run again.
+    """
 
     status: ClaimStatus
     token: int = 0
+    attempt: int = 0
     committed: frozenset[str] = frozenset()
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from qmtl.common.codec import decode, digest
-from qmtl.common.errors import CorruptValue, QmtlError, Unavailable, UnknownExecution
+from qmtl.common.errors import CorruptValue, QmtlError, Refused, Unavailable, UnknownExecution
 from qmtl.common.timeline import format_interval, format_time
 from qmtl.models.execution import Execution, NodeRecord, Plan, PlannedNode
 from qmtl.orchestrator.execution.ledger import Ledger
@@ -44,10 +44,12 @@ class Mirror:
         """Mirror one batch, waiting up to ``wait_s`` for its first entry; return its size.
 
         Entries of an execution that cannot be told are logged and stay in the outbox, where the
-        backlog shows them; they hold up no other's.
+        backlog shows them; they hold up no other's. A topic that a node publishes to and that the
+        broker refuses is logged and goes without: the results stand on the results topic.
 
         Raises:
             Unavailable: Redis or Kafka is away; nothing was acknowledged.
+            Refused: The broker refuses the results topic; nothing was acknowledged.
         """
         entries = self._outbox.read(reader, limit=BATCH, wait_s=wait_s, idle_s=IDLE_S)
         told: list[OutboxEntry] = []
@@ -59,17 +61,28 @@ class Mirror:
                     waiting.append(record)
                     held += len(record.value)
                     if held >= SEND_BYTES:
-                        self._topic.send(waiting)
+                        self._send(waiting)
                         waiting, held = [], 0
-            except Unavailable:
+            except (Unavailable, Refused):
                 raise
             except Exception:
                 log.exception("Execution %s could not be mirrored.", group[0].execution_id)
             else:
                 told += group
-        self._topic.send(waiting)
+        self._send(waiting)
         self._outbox.acknowledge(told)
         return len(entries)
+
+    def _send(self, records: Sequence[TopicRecord]) -> None:
+        """Send the results; then, each topic by itself, what nodes publish of them."""
+        ours = (self._name, f"{self._name}.adhoc")
+        self._topic.send([r for r in records if r.topic in ours])
+        for topic in sorted({r.topic for r in records}.difference(ours)):
+            published = [r for r in records if r.topic == topic]
+            try:
+                self._topic.send(published)
+            except Refused as error:
+                log.warning("Topic %s lacks results (%d): %s", topic, len(published), error)
 
     def _records(self, entries: Sequence[OutboxEntry]) -> Iterator[TopicRecord]:
         """Read an execution once for all its entries."""

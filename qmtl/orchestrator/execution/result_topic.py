@@ -20,7 +20,9 @@ class TopicRecord:
 class ResultTopic(Protocol):
     """Where records go. Sending the same record twice is allowed; readers drop equal dedupe ids.
 
-    May raise ``Unavailable``; nothing of a batch may then be taken as sent.
+    May raise ``Unavailable`` or, where sending again is of no use (a name or a size that is not
+    allowed, a topic that this user may not write), ``Refused``; nothing of a batch may then be
+    taken as sent.
     """
 
     def ping(self) -> None:

@@ -8,7 +8,13 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from qmtl.common.errors import NODE_UPSTREAM_FAILED, QmtlError, Unavailable
+from qmtl.common.errors import (
+    NODE_DIED,
+    NODE_UPSTREAM_FAILED,
+    QmtlError,
+    SandboxFailure,
+    Unavailable,
+)
 from qmtl.models.datanode import AsOfInput, NodeInput, QueryInput, SourceInput, WindowInput
 from qmtl.models.execution import (
     ErrorRecord,
@@ -32,6 +38,12 @@ from qmtl.sandbox.pool import ExecutorPool
 COMMIT_EVERY_S = 0.1  # what a client waits at most to see a node of a long shard
 TEXT_LIMIT = 32 * 1024  # of what an executor says about a node; an error's message has less
 MESSAGE_LIMIT = 4 * 1024
+MOST_CLAIMS = 5  # of a shard that gets no further; then it is the shard that ends its workers
+GIVEN_UP = ErrorRecord(
+    code=NODE_DIED,
+    message=f"The shard of this node was begun {MOST_CLAIMS} times, and each time its worker ended "
+    "before a node of it did; it is not begun again.",
+)
 log = logging.getLogger("qmtl.execution")
 
 
@@ -65,15 +77,19 @@ class ShardRunner:
         """Run what is open of a shard, unless somebody else does or it is done.
 
         Whatever keeps it from running, other than a server that is away, ends its nodes as FAILED:
-        sent again, it would meet the same for ever.
+        sent again, it would meet the same for ever. So does a shard that was claimed
+        ``MOST_CLAIMS`` times and got no further: what it runs seems to end whole workers.
 
         Raises:
             Unavailable: A server is away; the shard stays open and is sent again.
+            SandboxFailure: No executor could be started, as on a machine that is short of memory;
+                the shard stays open for one of the claims that are left.
         """
         execution = self._ledger.get(tenant, execution_id)
         plan = self._recent.plan(execution)
         if plan is None:
             return
+        self._read_version(execution)
         claim = self._ledger.claim(execution_id, stage, shard, lease_s=self._lease_s)
         if claim.status is not ClaimStatus.RUN:
             return
@@ -82,13 +98,32 @@ class ShardRunner:
         commits = _Commits(self._ledger, lease)
         with lease:
             try:
-                self._run(execution, plan, work, commits)
+                if claim.attempt > MOST_CLAIMS:
+                    commits.fail(work, GIVEN_UP, execution.attempt)
+                else:
+                    self._run(execution, plan, work, commits)
             except Unavailable:
                 raise
+            except SandboxFailure as error:
+                if claim.attempt < MOST_CLAIMS:
+                    raise
+                commits.fail(work, _reason(error, execution_id), execution.attempt)
             except Exception as error:  # noqa: BLE001 - logged, and told by the nodes' records
                 commits.fail(work, _reason(error, execution_id), execution.attempt)
             if not lease.lost:
                 commits.finish(skipped(work, commits.states, execution.attempt))
+
+    def _read_version(self, execution: Execution) -> None:
+        """Meet a graph that is away before the claim: one that fails for it must not count.
+
+        Anything else is met again after the claim, where the nodes' records can tell of it.
+        """
+        try:
+            self._recent.version(execution)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - raised again by the same call, and told there
+            return
 
     def _run(
         self, execution: Execution, plan: Plan, work: list[PlannedNode], commits: _Commits

@@ -23,8 +23,8 @@ log = logging.getLogger("qmtl.submissions")
 class SubmissionService:
     """Keeps a request, sends its id to the control worker, and there carries it out.
 
-    Carrying out is safe to repeat: the registry's operations are idempotent, and a submission that
-    ended stays as it ended.
+    Carrying out is safe to repeat: registrations are idempotent, a deployment's history holds the
+    id of the submission that changed it, and a submission that ended stays as it ended.
     """
 
     def __init__(
@@ -159,6 +159,7 @@ class SubmissionService:
             expected=request.get("expected"),
             by=submission.by,
             at_ms=at_ms,
+            operation=submission.id,
         )
 
     def _deactivate(self, submission: Submission, at_ms: int) -> Deployment:
@@ -170,6 +171,7 @@ class SubmissionService:
             expected=request.get("expected"),
             by=submission.by,
             at_ms=at_ms,
+            operation=submission.id,
         )
 
     def _move(

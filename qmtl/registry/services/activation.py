@@ -3,7 +3,7 @@
 The graph changes first, by compare-and-set, then the copy. A copy that could not be written would
 go on naming another version, which no reader could tell; so ``Unavailable`` reaches the caller
 there. The same call may then be made again: it finds the change made and writes the copy (a
-deactivation does so too, and then says that nothing is active).
+deactivation that names no operation does so too, and then says that nothing is active).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def activate_strategy(
     expected: str | None,
     by: str,
     at_ms: int,
+    operation: str | None = None,
 ) -> Deployment:
     """Make a version the active one.
 
@@ -42,6 +43,8 @@ def activate_strategy(
             is active now.
         by: Name of the caller's key.
         at_ms: When.
+        operation: Names this very request, which is then carried out once, however often it
+            comes: a repeat returns what was made at first, whatever was changed since.
 
     Raises:
         InvalidRequest: There is no such environment.
@@ -51,6 +54,9 @@ def activate_strategy(
         DeploymentConflict: Another version is active than ``expected``.
     """
     require_environment(environment)
+    done = _made_before(graph, state, tenant, strategy, environment, operation)
+    if done is not None:
+        return done
     chosen = version or _newest_complete(graph, tenant, strategy)
     if not read_version(graph, state, tenant, strategy, chosen).complete:
         raise _incomplete(strategy, chosen)
@@ -62,6 +68,7 @@ def activate_strategy(
         version=chosen,
         since_ms=at_ms,
         by=by,
+        operation=operation,
     )
     made = graph.set_deployment(change, expected=active if expected is None else expected or None)
     state.put_deployment(made)
@@ -78,6 +85,7 @@ def deactivate_strategy(
     expected: str | None,
     by: str,
     at_ms: int,
+    operation: str | None = None,
 ) -> Deployment:
     """Leave the strategy without an active version there; arguments as for activation.
 
@@ -88,6 +96,9 @@ def deactivate_strategy(
         DeploymentConflict: Another version is active than ``expected``.
     """
     require_environment(environment)
+    done = _made_before(graph, state, tenant, strategy, environment, operation)
+    if done is not None:
+        return done
     active = _active(graph, tenant, strategy, environment)
     if active is None:
         _repair_ended(graph, state, tenant, strategy, environment)
@@ -99,9 +110,28 @@ def deactivate_strategy(
         version=None,
         since_ms=at_ms,
         by=by,
+        operation=operation,
     )
     made = graph.set_deployment(change, expected=active if expected is None else expected or None)
     state.put_deployment(made)
+    return made
+
+
+def _made_before(
+    graph: GraphStore,
+    state: StateStore,
+    tenant: str,
+    strategy: str,
+    environment: str,
+    operation: str | None,
+) -> Deployment | None:
+    """Return what an operation made when it was carried out before; its copy may be missing."""
+    if operation is None:
+        return None
+    history = graph.activations(tenant, strategy, environment)
+    made = next((d for d in history if d.operation == operation), None)
+    if made is not None:
+        state.put_deployments(history[:1])
     return made
 
 

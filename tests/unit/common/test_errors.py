@@ -30,6 +30,7 @@ def test_every_class_has_a_code_of_its_own() -> None:
         errors.UnknownStrategy("No strategy 'x'.", hint="Submit it."),
         InvalidRequest("Bad.", fields={"as_of": ["No time."]}),
         Unavailable("redis", "It does not answer."),
+        errors.Refused("kafka", "It takes no such topic."),
         StrategyRejected([Problem("QMTL-101", "No.", 3, 1, "Write it so.")]),
     ],
     ids=lambda e: type(e).__name__,

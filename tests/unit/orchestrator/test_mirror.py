@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from qmtl.common.codec import encode
+from qmtl.common.errors import Refused
 from qmtl.models.execution import NodeRecord, NodeState
 from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
 from qmtl.orchestrator.execution.mirror import INLINE_LIMIT_BYTES, Mirror, result_document
 from qmtl.orchestrator.execution.recent import Recents
+from qmtl.orchestrator.execution.result_topic import TopicRecord
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
@@ -24,6 +28,7 @@ from tests.support.ledgers import (
     planned_node,
     succeeded,
 )
+from tests.support.registry import make_node, make_spec, make_version
 
 REF = "/v1/executions/e/results/x"
 
@@ -106,6 +111,48 @@ def test_an_execution_that_cannot_be_told_holds_up_no_other(
     found = topic.read_all("results", idle_s=0.0, limit=10)
     assert [json.loads(r.value)["execution_id"] for r in found] == [sound]
     assert subject.outbox.backlog() == 1, "nothing is given up: it is told once it can be"
+
+
+class PickyTopic(MemoryResultTopic):
+    """A broker that refuses some topics."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__()
+        self._refused = refused
+
+    def send(self, records: Sequence[TopicRecord]) -> None:
+        if any(record.topic in self._refused for record in records):
+            raise Refused("kafka", "That topic is not for you.")
+        super().send(records)
+
+
+def publishing(monkeypatch: pytest.MonkeyPatch, **topics: str) -> None:
+    """Make every version publish these bindings."""
+    nodes = [replace(make_node(name), publish=topic) for name, topic in topics.items()]
+    version = make_version("acme", make_spec("golden_cross", nodes))
+    monkeypatch.setattr(Recents, "version", lambda *_: version)
+
+
+def test_a_published_topic_that_is_refused_holds_up_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publishing(monkeypatch, name_a="forbidden", name_b="signals")
+    subject, topic = memory_ledger(), PickyTopic("forbidden")
+    commit(subject, "a")
+    commit(subject, "b")
+    mirror_of(subject, topic).carry("reader", wait_s=0.0)
+    assert len(topic.read_all("results", idle_s=0.0, limit=10)) == 2
+    assert len(topic.read_all("signals", idle_s=0.0, limit=10)) == 1
+    assert subject.outbox.backlog() == 0
+    assert "Topic forbidden lacks results (1)" in caplog.text
+
+
+def test_results_wait_while_their_own_topic_is_refused() -> None:
+    subject, topic = memory_ledger(), PickyTopic("results")
+    commit(subject, "a")
+    with pytest.raises(Refused):
+        mirror_of(subject, topic).carry("reader", wait_s=0.0)
+    assert subject.outbox.backlog() == 1
 
 
 def test_a_large_value_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:

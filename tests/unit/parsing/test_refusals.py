@@ -308,6 +308,7 @@ def test_strategies_and_sources_that_cannot_be_used_are_refused(
         ("publish='qmtl.results'", "QMTL-133"),
         ("publish='a b'", "QMTL-133"),
         ("interval='0d'", "QMTL-134"),
+        ("inputs={'prices': 'prices', 'prices': 'prices'}", "QMTL-131"),
         ("inputs={1: 'prices'}", "QMTL-133"),
         ("inputs={[]: 1}", "QMTL-133"),
         ("inputs={'x': 'prices'}", "QMTL-151"),

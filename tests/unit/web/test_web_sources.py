@@ -88,3 +88,13 @@ def test_a_source_that_nobody_declares_is_404(web: Web):
     answer = web.client.post("/v1/sources/none/points", json={"points": TWO}, headers=AUTH)
     assert (answer.status_code, answer.get_json()["code"]) == (404, "QMTL-204")
     assert web.client.get("/v1/sources/none").status_code == 404
+
+
+@pytest.mark.parametrize("depth", [1, 100, 900])
+def test_a_value_that_is_nested_is_refused_however_deep(web: Web, depth: int):
+    value = "[" * depth + "]" * depth
+    body = '{"points": [{"ts": "2026-11-20", "close": ' + value + "}]}"
+    answer = web.client.post(POINTS, data=body, headers=AUTH, content_type="application/json")
+    assert answer.status_code == 422
+    (told,) = answer.get_json()["errors"]["points"]
+    assert told.startswith("Row 1, column 'close'")

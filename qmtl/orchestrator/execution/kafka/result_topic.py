@@ -11,7 +11,7 @@ from typing import Any
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from qmtl.common.errors import Unavailable
+from qmtl.common.errors import Refused, Unavailable
 from qmtl.common.kafka import connection
 from qmtl.common.kafka.ping import ping
 from qmtl.orchestrator.execution.result_topic import TopicRecord
@@ -43,18 +43,21 @@ class KafkaResultTopic:
         if not records:
             return
         with self._lock:
-            if self._producer is not None:
-                try:
-                    self._send(records)
-                except Unavailable:
-                    self._discard()
-                else:
-                    return
+            try:
+                self._send_or_retry(records)
+            except (Unavailable, Refused):
+                self._discard()
+                raise
+
+    def _send_or_retry(self, records: Sequence[TopicRecord]) -> None:
+        if self._producer is not None:
             try:
                 self._send(records)
             except Unavailable:
                 self._discard()
-                raise
+            else:
+                return
+        self._send(records)
 
     @connection.translated()
     def _send(self, records: Sequence[TopicRecord]) -> None:

@@ -36,6 +36,7 @@ class Shard:
     token: int = 0
     lease_ends_ms: int = 0
     claimed_ms: int | None = None
+    claims: int = 0  # since a node of it was committed
     done: bool = False
 
     def alive(self, now_ms: int) -> bool:
@@ -110,11 +111,12 @@ class LiveExecution:
         self.token += 1
         self.returned = 0
         wanted.token = self.token
+        wanted.claims += 1
         wanted.claimed_ms = now_ms
         wanted.lease_ends_ms = now_ms + lease_ms
         self.look_by(wanted.lease_ends_ms)
         committed = frozenset(id_ for id_ in wanted.node_ids if id_ in self.records)
-        return Claim(ClaimStatus.RUN, token=self.token, committed=committed)
+        return Claim(ClaimStatus.RUN, token=self.token, attempt=wanted.claims, committed=committed)
 
     def owned(self, stage: int, shard: int, token: int) -> Shard | None:
         """Return the shard where this is its latest token and the execution is running."""

@@ -137,6 +137,7 @@ class MemoryLedger:
             for record in new:
                 self._remember(known, record)
             if new:
+                owned.claims = 0
                 ids = tuple(record.node_id for record in new)
                 self.commits.append(known.execution.tenant, execution_id, ids)
             if done:

@@ -6,7 +6,7 @@ Keys, all behind the cell's prefix::
     exec:{id}:inputs        hash: variable -> inline points
     exec:{id}:plan          string: the plan
     exec:{id}:facts         hash: node id -> bucket and length of its history
-    exec:{id}:shards        hash: stage:shard:field -> nodes, token, lease, claimed, done
+    exec:{id}:shards        hash: stage:shard:field -> nodes, token, lease, claimed, claims, done
     exec:{id}:nodes         hash: node id -> record, once it is committed
     exec:{id}:values        hash: node id -> value, or the address of a large one
     val:{address}           string: a large value; it expires unless a commit names it
@@ -161,8 +161,9 @@ class RedisLedger:
         status, *rest = self._claim(keys, arguments)
         if not rest:
             return Claim(ClaimStatus(status.decode()))
-        committed = frozenset(node_id.decode() for node_id in rest[1:])
-        return Claim(ClaimStatus.RUN, token=int(rest[0]), committed=committed)
+        token, attempt, *node_ids = rest
+        committed = frozenset(node_id.decode() for node_id in node_ids)
+        return Claim(ClaimStatus.RUN, token=int(token), attempt=int(attempt), committed=committed)
 
     @translated()
     def renew(

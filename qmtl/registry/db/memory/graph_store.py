@@ -163,7 +163,11 @@ class MemoryGraphStore:
                 self.get_version(change.tenant, change.strategy, change.version)
             key = (change.tenant, change.strategy, change.environment)
             history = self._history.get(key, [])
-            last = history[-1] if history else replace(change, version=None)
+            for earlier in history:
+                if change.operation is not None and earlier.operation == change.operation:
+                    return earlier
+            never = replace(change, version=None, operation=None)
+            last = history[-1] if history else never
             if last.version == change.version:
                 return last
             if last.version != expected:

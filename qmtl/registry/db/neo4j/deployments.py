@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import asdict, replace
 from neo4j import Transaction
 
 from qmtl.common.db.connection import Collision
@@ -18,7 +19,7 @@ LOCK_DEPLOYMENT = """
 MERGE (d:Deployment {tenant: $tenant, strategy: $strategy, environment: $environment})
 SET d.touched = coalesce(d.touched, 0) + 1
 WITH d
-RETURN d.version AS version, d.since_ms AS since_ms, d.by AS by
+RETURN d.version AS version, d.since_ms AS since_ms, d.by AS by, d.operation AS operation
 """
 
 VERSION_IS_THERE = """
@@ -28,16 +29,24 @@ RETURN v.version AS version
 
 CHANGE = """
 MATCH (d:Deployment {tenant: $tenant, strategy: $strategy, environment: $environment})
-SET d.version = $version, d.since_ms = $since_ms, d.by = $by
+SET d.version = $version, d.since_ms = $since_ms, d.by = $by, d.operation = $operation
 CREATE (:Activation {tenant: $tenant, strategy: $strategy, environment: $environment,
-                     version: $version, since_ms: $since_ms, by: $by})
+                     version: $version, since_ms: $since_ms, by: $by, operation: $operation})
 RETURN d.version AS version
 """
 
 _FIELDS = """
 RETURN d.tenant AS tenant, d.strategy AS strategy, d.environment AS environment,
-       d.version AS version, d.since_ms AS since_ms, d.by AS by
+       d.version AS version, d.since_ms AS since_ms, d.by AS by, d.operation AS operation
 """
+
+MADE_BY = (
+    """
+MATCH (d:Activation {tenant: $tenant, strategy: $strategy, environment: $environment,
+                     operation: $operation})
+"""
+    + _FIELDS
+)
 
 ACTIVE = (
     """
@@ -86,15 +95,19 @@ def set_deployment(tx: Transaction, change: Deployment, *, expected: str | None)
     current = tx.run(LOCK_DEPLOYMENT, key).single()
     if current is None:
         raise Collision
+    if change.operation is not None:
+        earlier = tx.run(MADE_BY, key, operation=change.operation).single()
+        if earlier is not None:
+            return _deployment(earlier)
     if current["version"] == change.version:
         return _deployment({**key, **current.data()}, change)
     if current["version"] != expected:
         raise conflict(change, current["version"])
     since_ms = max(change.since_ms, (current["since_ms"] or 0) + 1)
-    changed = tx.run(CHANGE, key, version=change.version, since_ms=since_ms, by=change.by)
-    if changed.single() is None:
+    made = replace(change, since_ms=since_ms)
+    if tx.run(CHANGE, asdict(made)).single() is None:
         raise Collision
-    return _deployment({**key, "version": change.version, "since_ms": since_ms, "by": change.by})
+    return made
 
 
 def _require_version(tx: Transaction, change: Deployment) -> None:
@@ -120,6 +133,7 @@ def _deployment(fields: Mapping[str, Any], change: Deployment | None = None) -> 
         version=fields["version"],
         since_ms=fields["since_ms"] or (change.since_ms if change else 0),
         by=fields["by"] or (change.by if change else ""),
+        operation=fields["operation"],
     )
 
 

@@ -67,6 +67,7 @@ end
 if #new_ids > 0 then
   write_chunks('HSET', KEYS[3], new_records, 1, #new_records)
   write_chunks('HSET', KEYS[4], new_values, 1, #new_values)
+  redis.call('HDEL', KEYS[2], name .. ':claims')
   redis.call('HINCRBY', KEYS[1], 'done', #new_ids)
   redis.call('HINCRBY', KEYS[1], 'results', results)
   redis.call(
