@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from qmtl.cli import output
-from qmtl.cli.parameters import as_json, strategy_file
+from qmtl.cli.parameters import as_json, found_file
 from qmtl.cli.session import FAILED
 from qmtl.cli.source import load
 from qmtl.common.errors import StrategyRejected
@@ -15,32 +17,25 @@ from qmtl.sdk.pipeline import Pipeline
 
 
 @click.command()
-@strategy_file
+@found_file
 @as_json
 @click.pass_context
 def check(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Check a strategy; every problem is shown with its line and how to mend it."""
     if as_json:
-        problems = _problems(file)
-        output.print_json({"file": str(file), "problems": problems})
-        ctx.exit(FAILED if problems else 0)
+        document = _document(file)
+        output.print_json(document)
+        ctx.exit(FAILED if document["problems"] else 0)
     spec = load(file).spec
     counts = f"nodes: {len(spec.nodes)}, sources: {len(spec.sources)}"
     click.echo(f"{spec.name} has no problem ({counts}).")
 
 
-def _problems(file: Path) -> list[dict[str, object]]:
+def _document(file: Path) -> dict[str, Any]:
+    document: dict[str, Any] = {"file": str(file), "strategy": None, "problems": []}
     try:
-        Pipeline.from_file(file)
+        spec = Pipeline.from_file(file).spec
     except StrategyRejected as error:
-        return [
-            {
-                "code": p.code,
-                "message": p.message,
-                "line": p.line,
-                "column": p.column,
-                "hint": p.hint,
-            }
-            for p in error.problems
-        ]
-    return []
+        return document | {"problems": [asdict(problem) for problem in error.problems]}
+    counts = {"nodes": len(spec.nodes), "sources": len(spec.sources)}
+    return document | {"strategy": spec.name} | counts

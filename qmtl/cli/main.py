@@ -15,8 +15,12 @@ from qmtl.common.errors import InvalidRequest, QmtlError, StrategyRejected, Unav
 # name -> (module, its click command, one line for --help). Loaded when used, so that --help is
 # quick and a command that needs the server packages does not keep the others from running.
 COMMANDS = {
-    "run": ("qmtl.cli.run", "run", "Run a strategy here, on data from CSV files."),
+    "new": ("qmtl.cli.new", "new", "Write a strategy to start from, with a test and data."),
     "check": ("qmtl.cli.check", "check", "Say what the parser refuses of a strategy."),
+    "run": ("qmtl.cli.run", "run", "Run a strategy here, on data from files."),
+    "graph": ("qmtl.cli.graph", "graph", "Draw a strategy: Mermaid, DOT, SVG or JSON."),
+    "ids": ("qmtl.cli.graph", "ids", "Show the id of every node of a strategy."),
+    "diff": ("qmtl.cli.diff", "diff", "Say which nodes an edit changes, and why."),
     "submit": ("qmtl.cli.submit", "submit", "Register a strategy with a server."),
     "activate": ("qmtl.cli.submit", "activate", "Make a version active in an environment."),
     "deactivate": ("qmtl.cli.submit", "deactivate", "Leave an environment without a version."),

@@ -22,6 +22,7 @@ from qmtl.common.errors import Problem
 
 PROGRESS_AFTER_S = 1.0
 _LINE_END = re.compile(r"\r\n|\r|\n")  # as Python counts lines; str.splitlines knows more
+_WORD = re.compile(r"\w+")
 
 
 def print_json(document: object) -> None:
@@ -44,19 +45,26 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_problems(path: str, source_text: str, problems: Iterable[Problem]) -> None:
-    """Print each problem with the line where it stands and a caret under its column."""
+    """Print each problem with the line where it stands and carets under what is meant."""
     lines = _LINE_END.split(source_text)
     for problem in problems:
-        click.echo(
-            f"{path}:{problem.line}:{problem.column}: {problem.code} {printable(problem.message)}",
-            err=True,
-        )
+        place = click.style(f"{path}:{problem.line}:{problem.column}:", bold=True)
+        code = click.style(problem.code, fg="red", bold=True)
+        click.echo(f"{place} {code} {printable(problem.message)}", err=True)
         if 1 <= problem.line <= len(lines):
             line = "".join(c if c.isprintable() else " " for c in lines[problem.line - 1])
-            indent = " " * cell_len(line[: problem.column - 1])
-            click.echo(f"    {line}\n    {indent}^", err=True)
+            indent, carets = _under(line, problem.column)
+            click.echo(f"    {line}\n    {indent}{click.style(carets, fg='red')}", err=True)
         if problem.hint:
             click.echo(f"  Hint: {printable(problem.hint)}", err=True)
+
+
+def _under(line: str, column: int) -> tuple[str, str]:
+    """Return the space before a column, and a caret for each character of the word there."""
+    start = column - 1
+    word = _WORD.match(line, start)
+    width = cell_len(word[0]) if word else 1
+    return " " * cell_len(line[:start]), "^" * width
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ class TimeType(click.ParamType[int]):
 
 
 class DataType(click.ParamType[tuple[str, Path]]):
-    """``source=FILE.csv``."""
+    """``source=FILE``."""
 
-    name = "source=file.csv"
+    name = "source=file"
 
     def convert(
         self,
@@ -46,10 +47,36 @@ class DataType(click.ParamType[tuple[str, Path]]):
             return value
         variable, equals, file = value.partition("=")
         if not (variable and equals and file):
-            self.fail(f"{value!r} is not of the form source=FILE.csv.", param, ctx)
+            self.fail(f"{value!r} is not of the form source=FILE.", param, ctx)
         return variable, Path(file)
 
 
+def _found(ctx: click.Context, _: click.Parameter, file: Path | None) -> Path:
+    """Return the file that was given, else the only strategy of the current folder."""
+    if file is not None:
+        return file
+    found = [path for path in sorted(Path().glob("*.py")) if _is_strategy(path)]
+    if len(found) == 1:
+        click.echo(f"Using {found[0]}, the only strategy here.", err=True)
+        return found[0]
+    here = f"here are {', '.join(map(str, found))}" if found else "there is none in this folder"
+    raise click.UsageError(f"Name the file of a strategy: {here}.", ctx)
+
+
+def _is_strategy(path: Path) -> bool:
+    if path.name.startswith("test_") or path.name == "conftest.py" or not path.is_file():
+        return False
+    text = path.read_bytes()
+    return b"qmtl.sdk" in text and _DECLARES.search(text) is not None
+
+
+_DECLARES = re.compile(rb"^(\w+\.)*strategy\(", re.MULTILINE)
+found_file = click.argument(
+    "file",
+    required=False,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    callback=_found,
+)
 strategy_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _ENVIRONMENT: dict[str, Any] = {
     "type": click.Choice(ENVIRONMENTS),

@@ -1,7 +1,8 @@
-"""``qmtl run``: a strategy in this process, on data from CSV files."""
+"""``qmtl run``: a strategy in this process, on data from files."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,23 @@ import click
 
 from qmtl.cli import output
 from qmtl.cli.determinism import ensure_deterministic
-from qmtl.cli.parameters import DataType, as_json, as_of, pass_session, strategy_file, targets
+from qmtl.cli.parameters import DataType, as_json, as_of, found_file, pass_session, targets
 from qmtl.cli.rendering import printable, short
 from qmtl.cli.session import FAILED, Session
 from qmtl.cli.source import load
 from qmtl.common.timeline import format_time
+from qmtl.sdk.data_files import ENDINGS
 from qmtl.sdk.pipeline import Pipeline
 from qmtl.sdk.results import Result, Results
 
 
 @click.command()
-@strategy_file
+@found_file
 @click.option(
-    "--data", multiple=True, type=DataType(), help="Data of a source: its variable=FILE.csv."
+    "--data",
+    multiple=True,
+    type=DataType(),
+    help="Data of a source: its variable=FILE (CSV, Parquet, Arrow, Feather or JSON).",
 )
 @as_of
 @targets
@@ -39,14 +44,18 @@ def run(
 ) -> None:
     """Run a strategy here and print its results.
 
+    A source without --data takes FILE's name, a dot, its variable and an ending, where a file of
+    that name stands beside FILE: prices of x.py is read from x.prices.csv.
+
     The time is the moment at which the last row of the data is known, unless --as-of says another.
     """
     if session.owns_process:
         ensure_deterministic()
     pipeline = load(file)
     _check_data(pipeline, data)
+    inputs = _beside(pipeline, file, without=dict(data)) | dict(data)
     with output.progress("Running") as report:
-        results = pipeline.execute(dict(data), as_of=as_of, targets=targets, on_progress=report)
+        results = pipeline.execute(inputs, as_of=as_of, targets=targets, on_progress=report)
     if as_json:
         output.print_json(_document(pipeline, results))
     else:
@@ -66,6 +75,18 @@ def _check_data(pipeline: Pipeline, data: tuple[tuple[str, Path], ...]) -> None:
             )
         if given.count(variable) > 1:
             raise click.BadParameter(f"{variable!r} is given twice.", param_hint="--data")
+
+
+def _beside(pipeline: Pipeline, file: Path, *, without: Collection[str]) -> dict[str, Path]:
+    """Return the data that stand beside the strategy's file, by variable, and say so."""
+    found: dict[str, Path] = {}
+    for variable in (s.variable for s in pipeline.spec.sources if s.variable not in without):
+        names = (f"{file.stem}.{variable}{ending}" for ending in ENDINGS)
+        path = next(filter(Path.is_file, map(file.with_name, names)), None)
+        if path is not None:
+            click.echo(f"Using {path} for {variable}.", err=True)
+            found[variable] = path
+    return found
 
 
 def _document(pipeline: Pipeline, results: Results) -> dict[str, Any]:

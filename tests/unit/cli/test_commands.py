@@ -96,10 +96,42 @@ def test_run_without_data_says_which_source_and_how(strategy: Path) -> None:
     assert "Hint: Give it data with --data prices=FILE.csv" in result.stderr
 
 
+def test_run_takes_data_that_stand_beside_the_strategy_under_its_name(
+    strategy: Path, prices: Path
+) -> None:
+    beside = prices.rename(strategy.with_name("tiny.prices.csv"))
+    result = qmtl("run", strategy)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith(f"Using {beside} for prices.")
+    other = written(prices, CSV.replace(",6", ",9"))
+    assert "Using" not in qmtl("run", strategy, "--data", f"prices={other}").stderr
+
+
+def test_without_a_file_the_only_strategy_of_the_folder_is_meant(
+    strategy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(strategy.parent)
+    written(strategy.with_name("test_tiny.py"), "from qmtl.sdk import Pipeline\nstrategy(1)\n")
+    written(strategy.with_name("helpers.py"), "x = 1\n")
+    result = qmtl("check")
+    assert result.stdout == "tiny has no problem (nodes: 2, sources: 1).\n"
+    written(strategy.with_name("other.py"), STRATEGY)
+    assert "here are other.py, tiny.py" in qmtl("check").stderr
+
+
+def test_without_a_file_and_without_a_strategy_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = qmtl("ids")
+    assert result.exit_code == 2
+    assert "there is none in this folder" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--data", "prices"], "not of the form source=FILE.csv"),
+        (["--data", "prices"], "not of the form source=FILE"),
         (["--data", "price=x.csv"], "the strategy has no source 'price'; it has prices"),
         (["--data", "prices=a.csv", "--data", "prices=b.csv"], "given twice"),
         (["--as-of", "yesterday"], "'yesterday' is not a time"),
@@ -120,7 +152,7 @@ def test_a_problem_is_shown_under_its_line_with_a_caret(tmp_path: Path) -> None:
         place = next(i for i, line in enumerate(lines) if line.startswith("    def words"))
         assert lines[place - 1].startswith(f"{file}:13:")
         column = int(lines[place - 1].split(":")[2])
-        assert lines[place + 1] == " " * (4 + column - 1) + "^"
+        assert lines[place + 1] == " " * (4 + column - 1) + "^" * len("nothing")
 
 
 def test_check_lists_problems_as_json(tmp_path: Path, strategy: Path) -> None:
@@ -129,7 +161,13 @@ def test_check_lists_problems_as_json(tmp_path: Path, strategy: Path) -> None:
     assert all(p["code"].startswith("QMTL-1") for p in json.loads(wrong.stdout)["problems"])
     right = qmtl("check", strategy, "--json")
     assert right.exit_code == 0
-    assert json.loads(right.stdout)["problems"] == []
+    assert json.loads(right.stdout) == {
+        "file": str(strategy),
+        "strategy": "tiny",
+        "problems": [],
+        "nodes": 2,
+        "sources": 1,
+    }
 
 
 def test_a_server_that_is_not_there_exits_3_with_a_way_on() -> None:
