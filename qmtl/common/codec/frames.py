@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,8 +34,11 @@ _NULLABLE = {
     "Float32": "float32",
     "Float64": "float64",
 }
-_TEXT: Any = "str" if int(pd.__version__.partition(".")[0]) >= 3 else object
+_TEXT: Any = (
+    pd.StringDtype(na_value=np.nan) if int(pd.__version__.partition(".")[0]) >= 3 else object
+)
 _BLOCKS = frozenset({*_NULLABLE.values(), "float16"})  # what a frame holds as one array
+_SHORT_TEXT = 1024  # bytes
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -232,8 +236,7 @@ def _is_block(columns: Sequence[Column]) -> bool:
 
 def _read_values(column: Column, rows: int, buffers: Buffers) -> Any:
     if column.type == "utf8":
-        texts = read_text(column, rows, buffers)
-        return pd.array([np.nan if text is None else text for text in texts], dtype=_TEXT)
+        return _read_text(column, rows, buffers)
     values, valid = read_column(column, rows, buffers)
     if column.nullable:
         return _read_nullable(values, valid)
@@ -241,6 +244,23 @@ def _read_values(column: Column, rows: int, buffers: Buffers) -> Any:
     if column.zone:
         return pd.DatetimeIndex(values, tz=column.zone).array
     return values
+
+
+def _read_text(column: Column, rows: int, buffers: Buffers) -> Any:
+    """Return an array of text; what is short, such as the labels of columns, is kept and copied."""
+    size = 4 * rows + column.text_bytes + ((rows + 7) // 8 if column.nulls else 0)
+    data = bytes(buffers.take(size))
+    if size > _SHORT_TEXT:
+        return _text_array(column, rows, data)
+    return _kept_text_array(column, rows, data).copy()
+
+
+def _text_array(column: Column, rows: int, data: bytes) -> Any:
+    texts = read_text(column, rows, Buffers(memoryview(data)))
+    return pd.array([np.nan if text is None else text for text in texts], dtype=_TEXT)
+
+
+_kept_text_array = lru_cache(maxsize=256)(_text_array)
 
 
 def _read_nullable(values: Array, valid: Array | None) -> Any:

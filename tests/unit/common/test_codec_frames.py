@@ -10,6 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
 
 from qmtl.common.codec import decode, encode
+from qmtl.common.errors import UnsupportedValue
 
 
 def frame() -> pd.DataFrame:
@@ -17,6 +18,12 @@ def frame() -> pd.DataFrame:
         {"open": [1.0, 2.0, 3.0], "close": [1.5, 2.5, np.nan], "volume": [1, 2, 3]},
         index=pd.date_range("2026-01-01", periods=3, name="day", unit="ns"),
     )
+
+
+def decoded_frame(data: bytes) -> pd.DataFrame:
+    value = decode(data)
+    assert isinstance(value, pd.DataFrame)
+    return value
 
 
 def test_a_frame_has_the_bytes_of_every_equal_frame() -> None:
@@ -158,3 +165,48 @@ def test_frames_without_rows_or_columns_come_back() -> None:
     for empty in (pd.DataFrame(), frame().iloc[:0], frame()[[]]):
         back = decode(encode(empty))
         assert_frame_equal(back, empty, check_freq=False)  # type: ignore[arg-type]  # a frame
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "uint64", "bool"])
+def test_a_frame_of_one_type_has_the_same_bytes_however_it_is_laid_out(dtype: str) -> None:
+    block = np.array([[0, 1, 1], [1, 0, 1]], dtype=dtype)
+    by_columns = pd.DataFrame({name: block[:, n].copy() for n, name in enumerate("abc")})
+    layouts = [
+        pd.DataFrame(block, columns=list("abc")),
+        pd.DataFrame(np.asfortranarray(block), columns=list("abc")),
+        pd.DataFrame(block.astype(np.dtype(dtype).newbyteorder(">")), columns=list("abc")),
+        pd.DataFrame(np.repeat(block, 2, axis=0)[::2], columns=list("abc")),
+    ]
+    data = encode(by_columns)
+    assert [encode(frame) for frame in layouts] == [data] * len(layouts)
+    assert_frame_equal(decoded_frame(data), by_columns)
+
+
+def test_columns_of_one_type_keep_one_nan_and_the_nullable_ones_their_mask() -> None:
+    odd = np.array([0x7FF8_0000_0000_0001], dtype="<u8").view("<f8")
+    given = pd.DataFrame({"a": odd, "b": [1.0]})
+    assert encode(given) == encode(pd.DataFrame({"a": [np.nan], "b": [1.0]}))
+    nullable = pd.DataFrame({"a": [1, None], "b": [None, 2]}, dtype="Int64")
+    assert_frame_equal(decoded_frame(encode(nullable)), nullable)
+
+
+def test_nothing_done_to_a_decoded_frame_is_seen_in_the_next_one() -> None:
+    given = pd.DataFrame(
+        {"open": [1.0, 2.0], "close": [3.0, 4.0]},
+        index=pd.date_range("2024-01-01", periods=2, tz="UTC", unit="ns"),
+    )
+    data = encode(given)
+    first = decoded_frame(data)
+    first.columns.name = first.index.name = "changed"
+    first.index.freq = "D"  # type: ignore[attr-defined]  # of an index of times
+    first.iloc[0, 0] = -1.0
+    assert_frame_equal(decoded_frame(data), given, check_freq=False)
+    assert decoded_frame(data).index.freq is None  # type: ignore[attr-defined]
+    assert encode(decoded_frame(data)) == data
+
+
+def test_the_first_and_last_nanosecond_that_fit_come_back_and_no_other() -> None:
+    edges = pd.Series(np.array([-(2**63) + 1, 2**63 - 1], dtype="M8[ns]"))
+    assert_series_equal(decode(encode(edges)), edges)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedValue, match="outside the years"):
+        encode(pd.Series(np.array(["2262-04-12"], dtype="M8[s]")))
