@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from qmtl.common.codec import decode, digest, encode
 from qmtl.common.errors import NODE_OUT_OF_MEMORY, NODE_RAISED, UnsupportedValue, ValueTooLarge
 from qmtl.sandbox.calls import Call, NodeError, Outcome
-from qmtl.sandbox.evaluate import evaluate, load_module
+from qmtl.sandbox.evaluate import Evaluator, load_module
 
 
 def run(source: str, call: Call, limit_bytes: int | None = None, **arguments: object) -> Outcome:
-    encoded: Mapping[str, bytes] = {name: encode(value) for name, value in arguments.items()}
-    return evaluate(load_module(source, "demo"), call, encoded, limit_bytes=limit_bytes)
+    values = {name: encode(value) for name, value in arguments.items()}
+    read = replace(call, inputs=tuple((name, name) for name in values))
+    return Evaluator(load_module(source, "demo"), limit_bytes=limit_bytes).evaluate(read, values)
 
 
 def call(**changes: Any) -> Call:
@@ -130,6 +132,24 @@ def test_what_a_node_prints_is_kept_up_to_a_cap() -> None:
     logs = run(source, call(), n=100_000).logs
     assert len(logs.encode()) <= 16 * 1024
     assert logs.endswith("[cut at 16 KiB]")
+
+
+def test_calls_of_one_evaluator_share_no_output_and_leave_the_streams_as_they_were() -> None:
+    source = (
+        "import sys\n"
+        "kept = []\n"
+        "def f(n):\n"
+        "    for out in kept:\n        out.write('to the call before')\n"
+        "    if n:\n        kept.append(sys.stdout)\n        print(n)\n"
+        "    return n\n"
+    )
+    evaluator = Evaluator(load_module(source, "demo"))
+    streams = sys.stdout, sys.stderr
+    calls = [Call(node_id="n", function="f", inputs=(("n", str(n)),)) for n in (1, 0, 2)]
+    values = {str(n): encode(n) for n in range(3)}
+    logs = [evaluator.evaluate(call, values).logs for call in calls]
+    assert logs == ["1\n", "", "2\n"]
+    assert (sys.stdout, sys.stderr) == streams
 
 
 RANDOM = """
