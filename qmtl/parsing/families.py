@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from qmtl.parsing import codes
-from qmtl.parsing.literals import parameter_text
+from qmtl.parsing.literals import note_repeated_keys, parameter_text
 from qmtl.parsing.report import Report
 
 MAX_NODES = 10_000
@@ -64,7 +64,7 @@ def read_members(
         math.prod(map(len, axes.values())) if decorator.keywords else len(next(iter(axes.values())))
     )
     if count > room:
-        message = f"The family has {count} members; the strategy may have {room} more nodes."
+        message = f"A strategy has at most {MAX_NODES:,} nodes; the family has more than are left."
         report.add(codes.TOO_MANY, decorator, message)
         return []
     rows = product(*axes.values()) if decorator.keywords else zip(*axes.values(), strict=True)
@@ -120,6 +120,7 @@ def _row(node: ast.expr, report: Report) -> dict[str, Value] | None:
     if not isinstance(node, ast.Dict) or not node.keys:
         _refuse_list(node, "A member of each() is no dict of values by parameter.", report)
         return None
+    note_repeated_keys(node, report)
     row: dict[str, Value] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         if not isinstance(key, ast.Constant) or not isinstance(key.value, str):

@@ -86,8 +86,6 @@ def _read(name: str, node: ast.expr, signature: Signature, report: Report) -> Gi
     except (ValueError, TypeError):
         report.add(codes.NOT_LITERAL, node, f"The argument {name!r} is not a literal.")
         return None
-    if isinstance(node, ast.Dict):
-        _note_repeated_keys(node, report)
     try:
         return Given(signature.readers[name](value), node)
     except NotUsable as problem:
@@ -96,13 +94,13 @@ def _read(name: str, node: ast.expr, signature: Signature, report: Report) -> Gi
         return None
 
 
-def _note_repeated_keys(node: ast.Dict, report: Report) -> None:
+def note_repeated_keys(node: ast.Dict, report: Report) -> None:
     """Note a key that stands twice, of which Python would take the last without a word."""
     seen: set[object] = set()
     for key in node.keys:
         if isinstance(key, ast.Constant):
             if key.value in seen:
-                report.add(codes.ARGUMENTS, key, f"The key {key.value!r} stands twice.")
+                report.add(codes.ARGUMENTS, key, f"The key {shown(key.value)} stands twice.")
             seen.add(key.value)
 
 

@@ -113,9 +113,9 @@ class NodeReader:
         self._inputs += members * arguments
         self._expanded += members * size
         if self._nodes > MAX_NODES:
-            message = f"The strategy has more than {MAX_NODES} nodes."
+            message = f"A strategy has at most {MAX_NODES:,} nodes."
         elif self._inputs > MAX_INPUTS:
-            message = f"The nodes have more than {MAX_INPUTS} inputs together."
+            message = f"All nodes together have at most {MAX_INPUTS:,} inputs."
         elif self._expanded > MAX_EXPANDED:
             message = "The code of all members together is too large."
         else:

@@ -38,7 +38,7 @@ def _near(binding: str, drafts: Drafts, report: Report) -> str | None:
     same = f"{near}{bracket}{rest}"
     if not members or same in members:
         return same if members else None
-    return report.near(same, members) or members[0]
+    return (report.near(same, members) if bracket else None) or members[0]
 
 
 def _hint(binding: str, drafts: Drafts) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from qmtl.graph.module import ModuleIndex
 from qmtl.models.datanode import QuerySpec
 from qmtl.parsing import codes
-from qmtl.parsing.literals import Given, read_call, shown
+from qmtl.parsing.literals import Given, note_repeated_keys, read_call, shown
 from qmtl.parsing.report import Report
 from qmtl.parsing.signatures import QUERY, WINDOW
 
@@ -64,6 +64,7 @@ def read_wants(
     if not isinstance(node, ast.Dict):
         _refuse(node, report)
         return dict.fromkeys(arguments)
+    note_repeated_keys(node, report)
     wants: dict[str, Want | None] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         if key is None:

@@ -24,6 +24,7 @@ from qmtl.parsing.wants import BindingWant, QueryWant, WindowWant
 
 Wires = dict[str, tuple[Input, ...]]
 SELF = "self"
+_MOST_SHOWN = 20  # nodes of a circle
 _ONE_STATE = (
     "A circle through the window of another node is one as well: "
     'carry the state in one node, by window("self", n).'
@@ -63,7 +64,8 @@ def _check_cycles(wires: Wires, drafts: Drafts, report: Report) -> None:
         hint = _ONE_STATE
     if cycle is not None:
         at = drafts.nodes[cycle[0]].function
-        message = f"Nodes read each other in a circle: {' -> '.join(cycle)}."
+        path = cycle if len(cycle) <= _MOST_SHOWN else (*cycle[: _MOST_SHOWN - 2], "...", cycle[-1])
+        message = f"Nodes read each other in a circle: {' -> '.join(path)}."
         report.add(codes.CYCLE, at, message, hint)
 
 
