@@ -10,7 +10,7 @@ import math
 
 import pandas as pd
 
-from qmtl.sdk import node, source, strategy
+from qmtl.sdk import each, node, source, strategy, window
 
 # Every node below runs once a day, since none of them says otherwise.
 strategy("golden_cross", interval="1d", description="Moving-average crossover, sized by volatility")
@@ -41,26 +41,29 @@ def returns(prices: pd.DataFrame) -> pd.Series:
     return ratio.map(math.log).rename("returns")
 
 
-# A parameter with a default is a literal. Change it and this node, and what reads it, is computed
-# anew; everything else keeps its results.
+# `each` makes a family: the nodes sma[10], sma[50] and sma[200], one for each length. Add a length
+# and one node is new; everything else keeps its results.
 @node(tags=["feature", "trend"])
-def sma_fast(prices: pd.DataFrame, length: int = 50) -> pd.Series:
-    """Short moving average, its last five days."""
+@each(length=[10, 50, 200])
+def sma(prices: pd.DataFrame, length: int) -> pd.Series:
+    """Moving average, its last five days."""
     return prices["close"].rolling(length).mean().tail(5)
 
 
-@node(tags=["feature", "trend"])
-def sma_slow(prices: pd.DataFrame, length: int = 200) -> pd.Series:
-    """Long moving average, its last five days."""
-    return prices["close"].rolling(length).mean().tail(5)
-
-
-# `inputs` wires an argument to a node of another name.
-@node(tags=["signal"], inputs={"fast": "sma_fast", "slow": "sma_slow"}, timeout="5s", retries=1)
+# `inputs` wires an argument to a node of another name. A parameter with a default, such as `band`,
+# is a literal: change it and this node, and what reads it, is computed anew.
+@node(tags=["signal"], inputs={"fast": "sma[50]", "slow": "sma[200]"}, timeout="5s", retries=1)
 def crossover(fast: pd.Series, slow: pd.Series, *, band: float = 0.0) -> dict:
     """Which side the averages speak for, and how far apart they are."""
     spread = float(fast.iloc[-1] - slow.iloc[-1])
     return {"side": "long" if spread > band else "flat", "spread": spread}
+
+
+# A window gives earlier results, oldest first; of "self", the node's own. It is empty at the start.
+@node(tags=["feature"], inputs={"signal": "crossover", "past": window("self", 1)})
+def held_days(signal: dict, past: list) -> int:
+    """For how many days in a row the side has been long."""
+    return (past[-1] if past else 0) + 1 if signal["side"] == "long" else 0
 
 
 @node(tags=["risk"])
@@ -76,7 +79,7 @@ def drawdown(prices: pd.DataFrame) -> float:
     return float(1.0 - close.iloc[-1] / close.max())
 
 
-@node(tags=["signal"], inputs={"signal": "crossover"})
+@node(tags=["signal", "position"], inputs={"signal": "crossover"})
 def position(
     signal: dict, volatility: float, drawdown: float, target: float = 0.15, stop: float = 0.35
 ) -> dict:
