@@ -16,16 +16,17 @@ NAME_CHAR, NOTE_CHAR = 7.6, 6.6  # width of a character in its font
 LONGEST = 34  # characters shown of a text
 LOOP = 16.0
 
+# Every rule is bound to our own root: inside a page, such as a notebook, styles hold everywhere.
 _STYLE = """\
-text { font-family: ui-sans-serif, Helvetica, Arial, sans-serif; fill: #12263a; }
-.name { font-size: 13px; font-weight: 600; }
-.notes { font-size: 10.5px; fill: #5b6673; }
-.node { fill: #ffffff; stroke: #5b6673; }
-.source { fill: #e7f0fb; stroke: #3b6ea5; }
-.query { fill: #fdf3e0; stroke: #b07818; }
-.edge { fill: none; stroke: #8a96a3; stroke-width: 1.3; }
-.window { stroke: #7a4fa3; stroke-dasharray: 5 4; }
-.edge:hover { stroke: #12263a; stroke-width: 2.4; }
+.qmtl text { font-family: ui-sans-serif, Helvetica, Arial, sans-serif; fill: #12263a; }
+.qmtl .name { font-size: 13px; font-weight: 600; }
+.qmtl .notes { font-size: 10.5px; fill: #5b6673; }
+.qmtl .node { fill: #ffffff; stroke: #5b6673; }
+.qmtl .source { fill: #e7f0fb; stroke: #3b6ea5; }
+.qmtl .query { fill: #fdf3e0; stroke: #b07818; }
+.qmtl .edge { fill: none; stroke: #8a96a3; stroke-width: 1.3; }
+.qmtl .window { stroke: #7a4fa3; stroke-dasharray: 5 4; }
+.qmtl .edge:hover { stroke: #12263a; stroke-width: 2.4; }
 """
 
 
@@ -50,13 +51,13 @@ def to_svg(picture: Picture) -> str:
     height = max((r.y + r.height for r in rects.values()), default=0.0) + MARGIN
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-            f'width="{width:.0f}" height="{height:.0f}" role="img">',
+            '<svg xmlns="http://www.w3.org/2000/svg" class="qmtl" role="img" '
+            f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">',
             f"<title>{escape(picture.strategy)}</title>",
             f"<style>\n{_STYLE}</style>",
             '<rect width="100%" height="100%" fill="#ffffff"/>',
-            _marker("arrow", "#8a96a3"),
-            _marker("arrow-window", "#7a4fa3"),
+            _marker("qmtl-arrow", "#8a96a3"),
+            _marker("qmtl-arrow-window", "#7a4fa3"),
             *_edges(picture, layout, rects),
             *(_box(box, rects[key]) for key, box in boxes.items()),
             "</svg>",
@@ -142,7 +143,7 @@ def _loop(edge: Edge, rect: _Rect) -> str:
 
 def _path(path: str, *, window: bool, title: str, arrow: bool) -> str:
     kind = "edge window" if window else "edge"
-    end = f' marker-end="url(#arrow{"-window" if window else ""})"' if arrow else ""
+    end = f' marker-end="url(#qmtl-arrow{"-window" if window else ""})"' if arrow else ""
     told = f"<title>{escape(title)}</title>" if title else ""
     return f'<path class="{kind}" d="{path}"{end}>{told}</path>'
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from qmtl.cli.starter import starter_files
 
 pytest_plugins = ["pytester"]
 
@@ -28,6 +32,8 @@ def broken(mean):
 """
 USER_TEST = """
 import pytest
+
+from qmtl.cli.starter import starter_files
 from qmtl.testing import assert_node, series
 
 DATA = {"prices": series("2026-01-01", "1d", [1.0, 2.0, 6.0])}
@@ -96,3 +102,13 @@ def test_a_test_run_that_uses_nothing_of_it_imports_nothing_of_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "['qmtl', 'qmtl.testing', 'qmtl.testing.plugin']\n"
+
+
+def test_the_examples_of_the_document_pass_beside_a_new_strategy(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = (Path(__file__).parents[3] / "docs" / "testing.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    pytester.makepyfile(test_document="\n\n".join(blocks))
+    (pytester.path / "momentum.py").write_text(starter_files("momentum")["momentum.py"])
+    run(pytester, monkeypatch).assert_outcomes(passed=len(blocks))
