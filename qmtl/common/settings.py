@@ -34,7 +34,8 @@ class Settings:
         api_port: Port that the web process binds.
         api_keys: ``name:tenant:sha256-of-key`` entries with commas; nobody may write without one.
         flower_port: Port of Flower, which is bound to 127.0.0.1.
-        slots: Shards that may run at once, over all node workers of the cell.
+        slots: Most shards of a stage. Each node worker starts as many children, so with several
+            workers it is the sum of what they should run at once.
         connect_timeout_s: Bound on one connection attempt to any server.
         lease_s: How long a claimed shard belongs to its worker without renewal.
         reap_interval_s: Seconds between two looks of the reaper.

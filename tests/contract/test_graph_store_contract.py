@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import pytest
 from msgspec.structs import replace
+from neo4j.exceptions import ClientError
 
-from qmtl.common.db.connection import connect
+from qmtl.common.db.connection import connect, run_write
 from qmtl.common.errors import (
     DeploymentConflict,
     QmtlError,
@@ -326,6 +327,19 @@ class TestSources:
 
         assert [s.name for s in store.list_sources(tenant, after="", limit=2)] == ["a", "b"]
         assert [s.name for s in store.list_sources(tenant, after="b", limit=2)] == ["c"]
+
+
+def test_a_statement_that_a_server_refuses_is_no_outage(settings: Settings) -> None:
+    with (
+        connect(
+            settings.graph_url,
+            settings.graph_user,
+            settings.graph_password,
+            timeout_s=settings.connect_timeout_s,
+        ) as driver,
+        pytest.raises(ClientError),
+    ):
+        run_write(driver, settings.graph_database, lambda tx: tx.run("NONSENSE").consume())
 
 
 class TestDeployments:

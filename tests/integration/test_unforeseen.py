@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from qmtl.bootstrap import System, build
 from qmtl.common.errors import NODE_DIED, CorruptValue, MissingData, SandboxFailure, Unavailable
 from qmtl.common.settings import Settings
-from qmtl.models.execution import ExecutionState, NodeState
+from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState
 from qmtl.models.strategy import SubmissionState
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.recent import Recents
@@ -156,6 +156,33 @@ def test_a_shard_waits_where_no_executor_can_be_started_but_not_for_ever(
     assert errors_of_the_first_stage(system, execution_id) == set()
     system.runner.run(TENANT, execution_id, 0, 0)
     assert errors_of_the_first_stage(system, execution_id) == {("QMTL-902", "No more processes.")}
+
+
+def test_a_result_that_the_ledger_lost_is_not_taken_for_a_failure_upstream(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = plan_by_hand(system, fabric)
+    ledger = system.orchestrator._ledger
+    plan = ledger.plan(execution_id)
+    assert plan is not None
+    for shard in range(len(plan.stages[0])):
+        system.runner.run(TENANT, execution_id, 0, shard)
+    ids = dict(plan.bindings())
+    kept = ledger.values
+
+    def values(id_: str, node_ids: Sequence[str]) -> dict[str, bytes]:
+        return kept(id_, [n for n in node_ids if n != ids["mean"].node_id])
+
+    monkeypatch.setattr(ledger, "values", values)
+    system.advancer.advance(TENANT, execution_id, 1)
+    fabric.deliver(system)
+    reader = ledger.records(execution_id)[ids["score"].node_id]
+    assert (reader.state, reader.error) == (
+        NodeState.FAILED,
+        ErrorRecord(
+            code="QMTL-305", message="It reads 'mean', whose value is no longer in the ledger."
+        ),
+    )
 
 
 def test_a_submission_that_breaks_the_parser_is_rejected(

@@ -1,6 +1,8 @@
 """Connections to the graph server: lazy, bounded, and one unit of work with retries.
 
-Vendor errors end here: what is left of them after the retries is ``Unavailable("graph", …)``.
+Vendor errors of a server that is away, at odds with itself or closed to this user end here, after
+the retries, as ``Unavailable("graph", …)``. What is left, such as a statement that is wrong, is a
+mistake of ours that no attempt mends, and passes as it is.
 """
 
 from __future__ import annotations
@@ -21,11 +23,15 @@ from neo4j import (
 from neo4j.exceptions import (
     AuthError,
     ConfigurationError,
+    ConnectionPoolError,
     ConstraintError,
+    DatabaseError,
     DriverError,
+    Forbidden,
     Neo4jError,
     ServiceUnavailable,
     SessionExpired,
+    TransientError,
 )
 
 from qmtl.common.errors import InvalidSetting, Unavailable
@@ -44,6 +50,25 @@ class Collision(Exception):
     The embedded server's optimistic transactions may, between another's commit and the refusal of
     their own, fail to match what they merged a statement before.
     """
+
+
+STATES_OF_THE_SERVER = (
+    Collision,
+    ConstraintError,  # of a concurrent MERGE, or it would not be there after so many attempts
+    TransientError,
+    DatabaseError,
+    ServiceUnavailable,
+    SessionExpired,
+    ConnectionPoolError,
+    ConfigurationError,
+    AuthError,
+    Forbidden,
+)
+CODES_OF_ITS_STATE = (
+    "Neo.ClientError.Security.",
+    "Neo.ClientError.Database.",
+    "Neo.ClientError.Transaction.",  # timed out or ended from outside
+)
 
 
 def connect(url: str, user: str, password: str, *, timeout_s: float) -> Driver:
@@ -83,7 +108,8 @@ def run_write(driver: Driver, database: str, work: Callable[[Transaction], T]) -
     must be safe to run again after a commit whose answer was lost.
 
     Raises:
-        Unavailable: The bounded attempts are used up, or trying again cannot help.
+        Unavailable: The bounded attempts are used up, or only an operator can help.
+        DriverError, Neo4jError: The statement itself is wrong.
     """
     return _run(driver, database, WRITE_ACCESS, work)
 
@@ -101,6 +127,8 @@ def _run(driver: Driver, database: str, access: str, work: Callable[[Transaction
             return _once(driver, database, access, work)
         except (DriverError, Neo4jError, Collision) as error:
             if attempt >= _attempts(error):
+                if not _may_work_later(error):
+                    raise
                 raise _translated(error) from error
         # Full jitter: transactions that met once must not meet again in step.
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, 10))
@@ -123,6 +151,13 @@ def _attempts(error: DriverError | Neo4jError | Collision) -> int:
     if isinstance(error, ConstraintError | Collision) or error.is_retryable():
         return CONFLICT_ATTEMPTS
     return 1
+
+
+def _may_work_later(error: DriverError | Neo4jError | Collision) -> bool:
+    """Tell whether the server's state is in the way, rather than what was asked of it."""
+    if isinstance(error, STATES_OF_THE_SERVER) or error.is_retryable():
+        return True
+    return isinstance(error, Neo4jError) and (error.code or "").startswith(CODES_OF_ITS_STATE)
 
 
 def _translated(error: DriverError | Neo4jError | Collision) -> Unavailable:

@@ -11,6 +11,7 @@ from typing import Literal
 from qmtl.common.errors import (
     NODE_DIED,
     NODE_UPSTREAM_FAILED,
+    CorruptValue,
     QmtlError,
     SandboxFailure,
     Unavailable,
@@ -51,7 +52,8 @@ class ShardRunner:
     """Runs shards in executor processes of their own; never in the process that calls it.
 
     A shard costs these round trips: execution, claim, windows, values, and a commit for each 100 ms
-    it takes and one at its end; version and plan where this process has not read them yet.
+    it takes and one at its end; version and plan where this process has not read them yet, and the
+    records where a value that it reads is not there.
     """
 
     def __init__(
@@ -132,7 +134,9 @@ class ShardRunner:
             return
         version = self._recent.version(execution)
         values = self._values(execution, plan, version, work)
-        self._compute(execution, version, work, values, commits)
+        work = self._readable(execution, plan, work, values, commits)
+        if work:
+            self._compute(execution, version, work, values, commits)
 
     def _values(
         self, execution: Execution, plan: Plan, version: StrategyVersion, work: list[PlannedNode]
@@ -150,6 +154,31 @@ class ShardRunner:
         values = self._ledger.values(execution.id, outside) if outside else {}
         looked_up = self._histories.values([x for x in plan.lookups if x.node_id in inside])
         return values | looked_up | {str(key): data for key, data in windows.items()}
+
+    def _readable(
+        self,
+        execution: Execution,
+        plan: Plan,
+        work: list[PlannedNode],
+        values: dict[str, bytes],
+        commits: _Commits,
+    ) -> list[PlannedNode]:
+        """Fail the nodes that read a result whose value is gone; return the others."""
+        inside = {n.node_id for n in work}
+        absent = {u for n in work for u in _upstream(n)} - inside - values.keys()
+        records = self._ledger.records(execution.id) if absent else {}
+        lost = {
+            n.node_id: n.names[0]
+            for n in plan.nodes
+            if n.node_id in absent and records[n.node_id].state.has_result
+        }
+        for node in work:
+            gone = ", ".join(repr(lost[u]) for u in _upstream(node) if u in lost)
+            if gone:
+                message = f"It reads {gone}, whose value is no longer in the ledger."
+                error = ErrorRecord(code=CorruptValue.code, message=message)
+                commits.fail([node], error, execution.attempt)
+        return [node for node in work if node.node_id not in commits.states]
 
     def _compute(
         self,

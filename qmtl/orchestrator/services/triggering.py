@@ -173,7 +173,7 @@ def new_execution(
         line,
         version.version,
         str(bucket_ns),
-        ",".join(targets),
+        json.dumps(targets),  # unlike a join, it gives no two lists of names one text
         cause,
     )
     return Execution(
