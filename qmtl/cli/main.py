@@ -18,6 +18,7 @@ COMMANDS = {
     "new": ("qmtl.cli.new", "new", "Write a strategy to start from, with a test and data."),
     "check": ("qmtl.cli.check", "check", "Say what the parser refuses of a strategy."),
     "run": ("qmtl.cli.run", "run", "Run a strategy here, on data from files."),
+    "backtest": ("qmtl.cli.backtest", "backtest", "Run a strategy bucket after bucket."),
     "graph": ("qmtl.cli.graph", "graph", "Draw a strategy: Mermaid, DOT, SVG or JSON."),
     "ids": ("qmtl.cli.graph", "ids", "Show the id of every node of a strategy."),
     "diff": ("qmtl.cli.diff", "diff", "Say which nodes an edit changes, and why."),

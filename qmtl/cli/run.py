@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,19 @@ import click
 
 from qmtl.cli import output
 from qmtl.cli.determinism import ensure_deterministic
-from qmtl.cli.parameters import DataType, as_json, as_of, found_file, pass_session, targets
+from qmtl.cli.inputs import data_files, inputs_of
+from qmtl.cli.parameters import as_json, as_of, found_file, pass_session, targets
 from qmtl.cli.rendering import printable, short
 from qmtl.cli.session import FAILED, Session
 from qmtl.cli.source import load
 from qmtl.common.timeline import format_time
-from qmtl.sdk.data_files import ENDINGS
 from qmtl.sdk.pipeline import Pipeline
 from qmtl.sdk.results import Result, Results
 
 
 @click.command()
 @found_file
-@click.option(
-    "--data",
-    multiple=True,
-    type=DataType(),
-    help="Data of a source: its variable=FILE (CSV, Parquet, Arrow, Feather or JSON).",
-)
+@data_files
 @as_of
 @targets
 @as_json
@@ -52,8 +46,7 @@ def run(
     if session.owns_process:
         ensure_deterministic()
     pipeline = load(file)
-    _check_data(pipeline, data)
-    inputs = _beside(pipeline, file, without=dict(data)) | dict(data)
+    inputs = inputs_of(pipeline, file, data)
     with output.progress("Running") as report:
         results = pipeline.execute(inputs, as_of=as_of, targets=targets, on_progress=report)
     if as_json:
@@ -62,31 +55,6 @@ def run(
         _show(results)
     if results.failed:
         ctx.exit(FAILED)
-
-
-def _check_data(pipeline: Pipeline, data: tuple[tuple[str, Path], ...]) -> None:
-    known = [s.variable for s in pipeline.spec.sources]
-    given = [variable for variable, _ in data]
-    for variable in given:
-        if variable not in known:
-            raise click.BadParameter(
-                f"the strategy has no source {variable!r}; it has {', '.join(known) or 'none'}.",
-                param_hint="--data",
-            )
-        if given.count(variable) > 1:
-            raise click.BadParameter(f"{variable!r} is given twice.", param_hint="--data")
-
-
-def _beside(pipeline: Pipeline, file: Path, *, without: Collection[str]) -> dict[str, Path]:
-    """Return the data that stand beside the strategy's file, by variable, and say so."""
-    found: dict[str, Path] = {}
-    for variable in (s.variable for s in pipeline.spec.sources if s.variable not in without):
-        names = (f"{file.stem}.{variable}{ending}" for ending in ENDINGS)
-        path = next(filter(Path.is_file, map(file.with_name, names)), None)
-        if path is not None:
-            click.echo(f"Using {path} for {variable}.", err=True)
-            found[variable] = path
-    return found
 
 
 def _document(pipeline: Pipeline, results: Results) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """QMTL for those who write strategies.
 
 ``strategy``, ``source``, ``node``, ``each``, ``window`` and ``query`` are the language, and
-``Window`` is what a window is handed over as. ``Pipeline`` and ``Client`` are loaded when first
-asked for: a strategy's module imports this package wherever it runs, and needs neither.
+``Window`` is what a window is handed over as. ``Pipeline``, ``Analyzer`` and ``Client`` are loaded
+when first asked for: a strategy's module imports this package wherever it runs, and needs none.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from qmtl.models.window import Window
 from qmtl.sdk.node import PREDEFINED_TAGS, each, node, query, source, strategy, window
 
 if TYPE_CHECKING:
+    from qmtl.sdk.analyzer import Analyzer
     from qmtl.sdk.client import Client
     from qmtl.sdk.pipeline import Pipeline
 
 __all__ = [
     "PREDEFINED_TAGS",
+    "Analyzer",
     "Client",
     "Pipeline",
     "Window",
@@ -30,7 +32,11 @@ __all__ = [
     "window",
 ]
 
-_LAZY = {"Client": "qmtl.sdk.client", "Pipeline": "qmtl.sdk.pipeline"}
+_LAZY = {
+    "Analyzer": "qmtl.sdk.analyzer",
+    "Client": "qmtl.sdk.client",
+    "Pipeline": "qmtl.sdk.pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from qmtl.common.codec import decode, digest, encode
 from qmtl.common.settings import Settings
-from qmtl.models.execution import NodeState, Plan, PlannedNode
+from qmtl.common.timeline import floor_bucket
+from qmtl.models.execution import NodeState
 from qmtl.models.points import Points
 from qmtl.models.strategy import StrategySpec
-from qmtl.orchestrator.execution.inputs import inline_window, sources_of
 from qmtl.orchestrator.execution.ledger import NodeCommit
-from qmtl.orchestrator.execution.planning import (
-    Limits,
-    WindowKey,
-    plan_execution,
-    required,
-    window_keys,
-)
-from qmtl.orchestrator.execution.shard import calls_of, node_commit, skipped
-from qmtl.sandbox.calls import Call, NodeError
+from qmtl.orchestrator.execution.lookups import lookup_digest
+from qmtl.orchestrator.execution.planning import Limits
+from qmtl.orchestrator.execution.shard import node_commit, skipped
+from qmtl.sandbox.calls import NodeError
 from qmtl.sandbox.capture import Capture
-from qmtl.sandbox.evaluate import evaluate, failed, load_module
+from qmtl.sandbox.evaluate import Evaluator, failed, load_module
 from qmtl.sandbox.failure import describe
-from qmtl.sdk.data import missing_data
-from qmtl.sdk.line import Kept, LocalLine, Peer, local_lookups
+from qmtl.sdk.line import Kept, LineReader, LocalLine, Peer
+from qmtl.sdk.memo import Memo
 from qmtl.sdk.results import Result, Results
+from qmtl.sdk.shape import Shape, Step
+from qmtl.sdk.windows import SourceWindows
 
-Progress = Callable[[int, int], None]  # nodes done, nodes in all
-Memo = dict[str, NodeCommit]  # content key -> what it led to
+Progress = Callable[[int, int], None]  # done, of how many
+Given = Mapping[str, NodeCommit]  # results of a bucket that are there already, by node id
 
 
 class LocalEngine:
-    """Runs one strategy; its module is executed once, at the first run.
+    """Runs one strategy; its module is executed once, when a node first runs.
 
     Every value is encoded once and decoded anew for each reader, as between a server's processes.
     A node that fails keeps only its descendants from running. Limits of time and memory are not
@@ -43,13 +38,24 @@ class LocalEngine:
     """
 
     def __init__(self, spec: StrategySpec, source_text: str) -> None:
-        self._spec = spec
-        self._source_text = source_text
+        self.spec = spec
+        self.source_text = source_text
         settings = Settings()
         self._limits = Limits(settings.node_timeout_s, settings.node_memory_bytes)
         self._value_limit_bytes = settings.value_limit_bytes
-        self._loaded: dict[str, Any] | NodeError | None = None
-        self._uncached = _uncached(spec)
+        self._loaded: Evaluator | NodeError | None = None
+        self._shapes: dict[tuple[str, ...], Shape] = {}
+
+    def shape(self, targets: Sequence[str] = ()) -> Shape:
+        """Return what runs of the targets do at every bucket alike.
+
+        Raises:
+            UnknownTarget: A target is no binding of the strategy.
+        """
+        key = tuple(targets)
+        if key not in self._shapes:
+            self._shapes[key] = Shape.of(self.spec, key, self._limits)
+        return self._shapes[key]
 
     def run(
         self,
@@ -59,7 +65,6 @@ class LocalEngine:
         targets: Sequence[str] = (),
         line: LocalLine | None = None,
         peers: Sequence[Peer] = (),
-        memo: Memo | None = None,
         on_progress: Progress | None = None,
     ) -> Results:
         """Run the targets and what they rest on, each node at its own bucket.
@@ -70,82 +75,149 @@ class LocalEngine:
             targets: Bindings wanted; default: all.
             line: What windows look back at; the run leaves its results there.
             peers: Other strategies that queries may match, with their lines.
-            memo: Results that are not computed again; the run adds its own.
             on_progress: Called after each node.
 
         Raises:
             UnknownTarget: A target is no binding of the strategy.
             MissingData: A source that is read has no visible point.
         """
-        nodes = required(self._spec, targets)
-        windows = self._windows(sources_of(nodes), window_keys(nodes, as_of_ns), points)
-        own = Peer(self._spec, LocalLine() if line is None else line)
-        lookups, found = local_lookups(nodes, as_of_ns, own, peers)
-        plan = plan_execution(
-            nodes,
-            as_of_ns=as_of_ns,
-            windows={key: digest(data) for key, data in windows.items()},
-            pins=(),
-            slots=1,
-            limits=self._limits,
-            lookups=lookups,
-        )
-        values = found | {str(key): data for key, data in windows.items()}
-        commits: dict[str, NodeCommit] = {}
-        for node, commit in self._compute(plan, values, {} if memo is None else memo):
-            commits[node.node_id] = commit
-            _remember(own.line, node, commit)
-            if on_progress is not None:
-                on_progress(len(commits), len(plan.nodes))
-        by_name = {name: _result(name, commits[n.node_id]) for name, n in plan.bindings()}
-        return Results((by_name[node.name] for node in nodes), as_of_ns=as_of_ns)
+        walk = Walk(self, points, targets=targets, line=line, peers=peers)
+        return walk.results(walk.at(as_of_ns, on_progress=on_progress), as_of_ns)
 
-    def _windows(
-        self, variables: Sequence[str], keys: Sequence[WindowKey], points: Mapping[str, Points]
-    ) -> dict[WindowKey, bytes]:
-        for variable in variables:
-            if not len(points.get(variable, ())):
-                raise missing_data(self._spec.source(variable))
-        windows: dict[WindowKey, bytes] = {}
-        for key in keys:
-            window = inline_window(points[key.variable], key, self._spec)
-            if not len(window):
-                raise missing_data(self._spec.source(key.variable), key.bucket_ns)
-            windows[key] = encode(window.to_pandas())
-        return windows
-
-    def _compute(
-        self, plan: Plan, values: dict[str, bytes], memo: Memo
-    ) -> Iterator[tuple[PlannedNode, NodeCommit]]:
-        """Evaluate the nodes in order; ``values`` and ``memo`` take up what they give."""
-        for node, call in zip(plan.nodes, calls_of(plan.nodes), strict=True):
-            kept = memo.get(node.content_key)
-            commit = self._commit(node, call, values) if kept is None else _reused(kept)
-            if commit.value is not None:
-                values[node.node_id] = commit.value
-                if node.node_id not in self._uncached:
-                    memo.setdefault(node.content_key, commit)
-            yield node, commit
-
-    def _commit(self, node: PlannedNode, call: Call, values: Mapping[str, bytes]) -> NodeCommit:
-        read = call.inputs + tuple((argument, key) for argument, _, key in call.lookups)
-        if not all(key in values for _, key in read):
-            return skipped([node], {}, attempt=1)[0]
-        loaded = self._namespace()
-        if isinstance(loaded, NodeError):
-            return node_commit(failed(call, loaded), attempt=1)
-        arguments = {argument: values[key] for argument, key in read}
-        outcome = evaluate(loaded, call, arguments, limit_bytes=self._value_limit_bytes)
-        return node_commit(outcome, attempt=1)
-
-    def _namespace(self) -> dict[str, Any] | NodeError:
+    def evaluator(self) -> Evaluator | NodeError:
+        """Return what calls the nodes, or why the strategy's module cannot be executed."""
         if self._loaded is None:
             try:
                 with Capture():
-                    self._loaded = load_module(self._source_text, self._spec.name)
+                    namespace = load_module(self.source_text, self.spec.name)
+                self._loaded = Evaluator(namespace, limit_bytes=self._value_limit_bytes)
             except (Exception, SystemExit) as raised:  # noqa: BLE001 - a module may raise anything
                 self._loaded = describe(raised)
         return self._loaded
+
+
+class Walk:
+    """Runs of the same targets on the same data, at one time after the other.
+
+    Args:
+        engine: Of the strategy.
+        points: Data by variable.
+        targets: Bindings wanted; default: all.
+        line: What windows look back at; the runs leave their results there.
+        peers: Other strategies that queries may match, with their lines.
+        memo: Results that are not computed again; the runs add their own.
+
+    Raises:
+        UnknownTarget: A target is no binding of the strategy.
+        MissingData: A source that is read has no point.
+    """
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        points: Mapping[str, Points],
+        *,
+        targets: Sequence[str] = (),
+        line: LocalLine | None = None,
+        peers: Sequence[Peer] = (),
+        memo: Memo | None = None,
+    ) -> None:
+        self.shape = engine.shape(targets)
+        self.windows = SourceWindows(engine.spec, points)
+        self.windows.require(self.shape.sources)
+        self.engine = engine
+        self.line = LocalLine() if line is None else line
+        self.reader = LineReader(self.shape.nodes, Peer(engine.spec, self.line), peers)
+        self.memo = memo
+        self.uncached = _uncached(engine.spec) if memo is not None else frozenset[str]()
+
+    def at(
+        self, as_of_ns: int, *, given: Given | None = None, on_progress: Progress | None = None
+    ) -> list[NodeCommit]:
+        """Run at a time, and return what became of each step of the shape.
+
+        Raises:
+            MissingData: A source that is read has no visible point.
+        """
+        bucket = _Bucket(self, as_of_ns)
+        commits: list[NodeCommit] = []
+        for step in self.shape.steps:
+            commit = given.get(step.node.node_id) if given else None
+            if commit is None:
+                commit = bucket.commit(step)
+            else:
+                bucket.take(step, commit)
+            commits.append(commit)
+            if on_progress is not None:
+                on_progress(len(commits), len(self.shape.steps))
+        return commits
+
+    def results(self, commits: Sequence[NodeCommit], as_of_ns: int) -> Results:
+        """Return what became of the steps by binding."""
+        named = ((name, commits[place]) for name, place in self.shape.named())
+        return Results((_result(name, commit) for name, commit in named), as_of_ns=as_of_ns)
+
+
+class _Bucket:
+    """One run of a walk: the values at hand, and what each of them is determined by."""
+
+    def __init__(self, walk: Walk, as_of_ns: int) -> None:
+        shape = walk.shape
+        self._walk = walk
+        self._at = {i: floor_bucket(as_of_ns, i) for i in shape.intervals}
+        self._values: dict[str, bytes] = {}
+        self._keys: dict[str, str] = {}
+        self._keyed = walk.memo is not None or shape.seeded
+        self._broken = False  # whether a step has no result
+        for source in shape.sources:
+            name = str(source)
+            found = walk.windows.at(source, self._at[source.interval_ns])
+            self._values[name], self._keys[name] = found
+        for lookup, packed in walk.reader.at(as_of_ns):
+            self._values[lookup.key], self._keys[lookup.key] = packed, lookup_digest(lookup)
+
+    def commit(self, step: Step) -> NodeCommit:
+        """Evaluate a step, unless its result is known or something that it reads has none."""
+        node_id, bucket_ns = step.node.node_id, self._at[step.node.interval_ns]
+        key, memo = "", self._walk.memo
+        if self._keyed:
+            key = self._keys[node_id] = step.content_key(self._keys, bucket_ns)
+        if memo is not None and (known := memo.get(key)) is not None:
+            commit = NodeCommit(replace(known.record, state=NodeState.REUSED), known.value)
+        else:
+            commit = self._evaluated(step, bucket_ns, key)
+            if memo is not None and commit.value and node_id not in self._walk.uncached:
+                memo.keep(key, commit)
+        self._keep(step, commit, bucket_ns)
+        return commit
+
+    def take(self, step: Step, commit: NodeCommit) -> None:
+        """Take a result that is there already."""
+        bucket_ns = self._at[step.node.interval_ns]
+        if self._keyed:
+            self._keys[step.node.node_id] = step.content_key(self._keys, bucket_ns)
+        self._keep(step, commit, bucket_ns)
+
+    def _evaluated(self, step: Step, bucket_ns: int, key: str) -> NodeCommit:
+        if self._broken and not all(read in self._values for _, read in step.reads):
+            return skipped([step.node], {}, attempt=1)[0]
+        evaluator = self._walk.engine.evaluator()
+        if isinstance(evaluator, NodeError):
+            return node_commit(failed(step.call, evaluator), attempt=1)
+        return node_commit(
+            evaluator.evaluate(step.call_at(bucket_ns, key), self._values), attempt=1
+        )
+
+    def _keep(self, step: Step, commit: NodeCommit, bucket_ns: int) -> None:
+        """Hand a result to the readers of this bucket, and to the line."""
+        value, digest, node = commit.value, commit.record.digest, step.node
+        if value is None or digest is None:
+            self._broken = True
+            return
+        self._values[node.node_id] = value
+        line = self._walk.line
+        if node.interval_ns is not None and line.wants(node.node_id):
+            line.add(node.node_id, Kept(bucket_ns, digest, value), max_history=node.max_history)
 
 
 def _uncached(spec: StrategySpec) -> frozenset[str]:
@@ -157,24 +229,13 @@ def _uncached(spec: StrategySpec) -> frozenset[str]:
     return frozenset(node.node_id for node in spec.nodes if node.name in names)
 
 
-def _reused(kept: NodeCommit) -> NodeCommit:
-    return NodeCommit(record=replace(kept.record, state=NodeState.REUSED), value=kept.value)
-
-
-def _remember(line: LocalLine, node: PlannedNode, commit: NodeCommit) -> None:
-    digest_ = commit.record.digest
-    if node.interval_ns is not None and commit.value is not None and digest_ is not None:
-        kept = Kept(node.bucket_ns, digest_, commit.value)
-        line.add(node.node_id, kept, max_history=node.max_history)
-
-
 def _result(name: str, commit: NodeCommit) -> Result:
     record = commit.record
     return Result(
         name=name,
         node_id=record.node_id,
         state=record.state,
-        value=None if commit.value is None else decode(commit.value),
+        encoded=commit.value,
         digest=record.digest,
         size=record.size,
         duration_ns=record.duration_ns,

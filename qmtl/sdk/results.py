@@ -1,38 +1,79 @@
-"""What came of an execution, here or on a server, with the values decoded."""
+"""What came of an execution, here or on a server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qmtl.common.codec import decode
 from qmtl.models.execution import ErrorRecord, NodeState
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What came of one binding.
 
+    Args:
+        value: The value, where it is at hand.
+        encoded: The encoded value otherwise; it is decoded when ``value`` is first asked for.
+
     Attributes:
-        value: The caller's own copy; None where the node has no result.
         digest: Hash of the encoded value, equal wherever the same was computed.
         size: Bytes of the encoded value.
         error: Why there is no result.
         logs: What the node printed.
     """
 
-    name: str
-    node_id: str
-    state: NodeState
-    value: object = None
-    digest: str | None = None
-    size: int | None = None
-    duration_ns: int | None = None
-    error: ErrorRecord | None = None
-    logs: str = ""
+    __slots__ = (
+        "_encoded",
+        "_value",
+        "digest",
+        "duration_ns",
+        "error",
+        "logs",
+        "name",
+        "node_id",
+        "size",
+        "state",
+    )
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        node_id: str,
+        state: NodeState,
+        value: object = None,
+        encoded: bytes | None = None,
+        digest: str | None = None,
+        size: int | None = None,
+        duration_ns: int | None = None,
+        error: ErrorRecord | None = None,
+        logs: str = "",
+    ) -> None:
+        self.name = name
+        self.node_id = node_id
+        self.state = state
+        self.digest = digest
+        self.size = size
+        self.duration_ns = duration_ns
+        self.error = error
+        self.logs = logs
+        self._value = value
+        self._encoded = encoded
+
+    @property
+    def value(self) -> object:
+        """Return the caller's own copy; None where the node has no result."""
+        if self._encoded is not None:
+            self._value, self._encoded = decode(self._encoded), None
+        return self._value
+
+    def __repr__(self) -> str:
+        told = f"value={self.value!r}" if self.state.has_result else f"error={self.error!r}"
+        return f"Result({self.name!r}, {self.state}, {told})"
 
 
 class Results(Mapping[str, Result]):
@@ -58,6 +99,11 @@ class Results(Mapping[str, Result]):
     def __repr__(self) -> str:
         states = ", ".join(f"{name}={result.state}" for name, result in self.items())
         return f"Results({states})"
+
+    def _repr_html_(self) -> str:
+        from qmtl.sdk.display import results_html  # noqa: PLC0415 - only notebooks ask for it
+
+        return results_html(self)
 
     @property
     def failed(self) -> tuple[str, ...]:
