@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import ast
 import logging
-import time
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from qmtl.common.errors import (
     NODE_DIED,
-    NODE_UPSTREAM_FAILED,
     CorruptValue,
     QmtlError,
     SandboxFailure,
     Unavailable,
 )
-from qmtl.models.datanode import AsOfInput, NodeInput, QueryInput, SourceInput, WindowInput
+from qmtl.models.datanode import NodeInput, SourceInput
 from qmtl.models.execution import (
     ErrorRecord,
     Execution,
-    NodeRecord,
-    NodeState,
     Plan,
     PlannedNode,
-    lookup_key,
 )
 from qmtl.models.strategy import StrategyVersion
+from qmtl.orchestrator.execution.calls import calls_of
+from qmtl.orchestrator.execution.commits import Commits, node_commit, skipped
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.lease import Lease
-from qmtl.orchestrator.execution.ledger import ClaimStatus, CommitStatus, Ledger, NodeCommit
+from qmtl.orchestrator.execution.ledger import ClaimStatus, Ledger
 from qmtl.orchestrator.execution.planning import WindowKey
 from qmtl.orchestrator.execution.recent import Recents
-from qmtl.sandbox.calls import Call, Outcome
 from qmtl.sandbox.pool import ExecutorPool
 
-COMMIT_EVERY_S = 0.1  # what a client waits at most to see a node of a long shard
-TEXT_LIMIT = 32 * 1024  # of what an executor says about a node; an error's message has less
-MESSAGE_LIMIT = 4 * 1024
 MOST_CLAIMS = 5  # of a shard that gets no further; then it is the shard that ends its workers
 GIVEN_UP = ErrorRecord(
     code=NODE_DIED,
@@ -97,7 +88,7 @@ class ShardRunner:
             return
         work = [n for n in plan.shard(stage, shard) if n.node_id not in claim.committed]
         lease = Lease(self._ledger, execution_id, stage, shard, claim.token, self._lease_s)
-        commits = _Commits(self._ledger, lease)
+        commits = Commits(self._ledger, lease)
         with lease:
             try:
                 if claim.attempt > MOST_CLAIMS:
@@ -128,7 +119,7 @@ class ShardRunner:
             return
 
     def _run(
-        self, execution: Execution, plan: Plan, work: list[PlannedNode], commits: _Commits
+        self, execution: Execution, plan: Plan, work: list[PlannedNode], commits: Commits
     ) -> None:
         if not work:
             return
@@ -161,7 +152,7 @@ class ShardRunner:
         plan: Plan,
         work: list[PlannedNode],
         values: dict[str, bytes],
-        commits: _Commits,
+        commits: Commits,
     ) -> list[PlannedNode]:
         """Fail the nodes that read a result whose value is gone; return the others."""
         inside = {n.node_id for n in work}
@@ -186,7 +177,7 @@ class ShardRunner:
         version: StrategyVersion,
         work: Sequence[PlannedNode],
         values: dict[str, bytes],
-        commits: _Commits,
+        commits: Commits,
     ) -> None:
         with self._executors.acquire(
             execution.tenant,
@@ -211,138 +202,6 @@ def _reason(error: Exception, execution_id: str) -> ErrorRecord:
     log.error("A shard of execution %s could not be run.", execution_id, exc_info=error)
     message = f"The system could not run it ({type(error).__name__}); its log tells more."
     return ErrorRecord(code=QmtlError.code, message=message)
-
-
-class _Commits:
-    """Commits outcomes in batches; after a refusal the lease is lost and nothing more is sent."""
-
-    def __init__(self, ledger: Ledger, lease: Lease) -> None:
-        self._ledger = ledger
-        self.lease = lease
-        self.states: dict[str, NodeState] = {}
-        self._waiting: list[NodeCommit] = []
-        self._since = 0.0  # when the first of those came that wait
-
-    def add(self, commit: NodeCommit) -> None:
-        self.states[commit.record.node_id] = commit.record.state
-        if not self._waiting:
-            self._since = time.monotonic()
-        self._waiting.append(commit)
-        self.look()
-
-    def look(self) -> bool:
-        """Send what has waited long enough; tell whether the shard must stop."""
-        if self._waiting and time.monotonic() - self._since >= COMMIT_EVERY_S:
-            self._send(done=False)
-        return self.lease.lost
-
-    def fail(self, nodes: Sequence[PlannedNode], error: ErrorRecord, attempt: int) -> None:
-        """End every node that has not ended with this error."""
-        for node in nodes:
-            if node.node_id not in self.states:
-                self.add(_failed(node, error, attempt))
-
-    def finish(self, rest: Iterable[NodeCommit]) -> None:
-        self._waiting += rest
-        self._send(done=True)
-
-    def _send(self, *, done: bool) -> None:
-        lease, waiting = self.lease, self._waiting
-        self._waiting = []
-        status = self._ledger.commit(
-            lease.execution_id, lease.stage, lease.shard, lease.token, waiting, done=done
-        )
-        if status is CommitStatus.REFUSED:
-            lease.lose()
-
-
-def calls_of(nodes: Sequence[PlannedNode]) -> list[Call]:
-    """Return the executor's calls for nodes that stand in topological order."""
-    return [_call(node) for node in nodes]
-
-
-def _call(node: PlannedNode) -> Call:
-    inputs: list[tuple[str, str]] = []
-    as_of: list[tuple[str, int]] = []
-    lookups: list[tuple[str, Literal["window", "query"], str]] = []
-    for given in node.inputs:
-        match given:
-            case NodeInput(argument=argument, binding=node_id):
-                inputs.append((argument, node_id))
-            case SourceInput(argument=argument, variable=variable):
-                inputs.append((argument, str(WindowKey(variable, node.bucket_ns))))
-            case AsOfInput(argument=argument):
-                as_of.append((argument, node.bucket_ns))
-            case WindowInput(argument=argument):
-                lookups.append((argument, "window", lookup_key("window", node.node_id, argument)))
-            case QueryInput(argument=argument):
-                lookups.append((argument, "query", lookup_key("query", node.node_id, argument)))
-    return Call(
-        node_id=node.node_id,
-        function=node.function,
-        inputs=tuple(inputs),
-        params=tuple((name, ast.literal_eval(text)) for name, text in node.params),
-        as_of_ns=tuple(as_of),
-        lookups=tuple(lookups),
-        timeout_s=node.timeout_s,
-        retries=node.retries,
-        memory_bytes=node.memory_bytes,
-        seed=int(node.content_key[:16], 16) if node.seeded else None,
-    )
-
-
-def node_commit(outcome: Outcome, attempt: int) -> NodeCommit:
-    """Return what the ledger keeps of an outcome; an executor wrote its texts, so they are cut."""
-    problem = outcome.error
-    error = (
-        ErrorRecord(
-            code=problem.code[:MESSAGE_LIMIT],
-            message=problem.message[:MESSAGE_LIMIT],
-            traceback=problem.traceback[:TEXT_LIMIT],
-        )
-        if problem
-        else None
-    )
-    record = NodeRecord(
-        node_id=outcome.node_id,
-        state=NodeState(outcome.state),
-        attempt=attempt,
-        digest=outcome.digest if outcome.value is not None else None,
-        size=len(outcome.value) if outcome.value is not None else None,
-        started_ms=outcome.started_ns // 1_000_000,
-        duration_ns=outcome.duration_ns,
-        error=error,
-        logs=outcome.logs[:TEXT_LIMIT],
-    )
-    return NodeCommit(record=record, value=outcome.value)
-
-
-def skipped(
-    nodes: Sequence[PlannedNode], states: dict[str, NodeState], attempt: int
-) -> list[NodeCommit]:
-    """Return a commit for every node that did not run because something above it has no result."""
-    return [
-        NodeCommit(
-            record=NodeRecord(
-                node_id=node.node_id,
-                state=NodeState.SKIPPED,
-                attempt=attempt,
-                error=ErrorRecord(
-                    code=NODE_UPSTREAM_FAILED, message="A node that it reads has no result."
-                ),
-            )
-        )
-        for node in nodes
-        if node.node_id not in states
-    ]
-
-
-def _failed(node: PlannedNode, error: ErrorRecord, attempt: int) -> NodeCommit:
-    return NodeCommit(
-        record=NodeRecord(
-            node_id=node.node_id, state=NodeState.FAILED, attempt=attempt, error=error
-        )
-    )
 
 
 def _upstream(node: PlannedNode) -> Iterable[str]:

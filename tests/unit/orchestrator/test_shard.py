@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from qmtl.models.execution import NodeState
-from qmtl.orchestrator.execution import shard
+from qmtl.orchestrator.execution.commits import (
+    COMMIT_EVERY_S,
+    MESSAGE_LIMIT,
+    TEXT_LIMIT,
+    node_commit,
+)
 from qmtl.orchestrator.execution.lease import Lease
-from qmtl.orchestrator.execution.shard import COMMIT_EVERY_S, MESSAGE_LIMIT, TEXT_LIMIT, node_commit
 from qmtl.sandbox.calls import NodeError, Outcome
 from tests.support.ledgers import memory_ledger, plan_of, started, succeeded
 
@@ -20,7 +24,7 @@ def test_an_outcome_is_committed_while_the_node_after_it_still_runs(
     ledger = memory_ledger().ledger
     execution_id = started(ledger, plan_of([["quick", "slow"]]))
     token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
-    commits = shard._Commits(ledger, Lease(ledger, execution_id, 0, 0, token, 60.0))
+    commits = Commits(ledger, Lease(ledger, execution_id, 0, 0, token, 60.0))
     commits.add(succeeded("quick"))
     assert ledger.records(execution_id)["quick"].state is NodeState.RUNNING
     clock[0] += COMMIT_EVERY_S
