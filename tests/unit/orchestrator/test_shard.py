@@ -9,6 +9,7 @@ from qmtl.orchestrator.execution.commits import (
     COMMIT_EVERY_S,
     MESSAGE_LIMIT,
     TEXT_LIMIT,
+    Commits,
     node_commit,
 )
 from qmtl.orchestrator.execution.lease import Lease
