@@ -11,10 +11,10 @@ from qmtl.common.timeline import floor_bucket
 from qmtl.models.execution import NodeState
 from qmtl.models.points import Points
 from qmtl.models.strategy import StrategySpec
+from qmtl.orchestrator.execution.commits import node_commit, skipped
 from qmtl.orchestrator.execution.ledger import NodeCommit
 from qmtl.orchestrator.execution.lookups import lookup_digest
 from qmtl.orchestrator.execution.planning import Limits
-from qmtl.orchestrator.execution.shard import node_commit, skipped
 from qmtl.sandbox.calls import NodeError
 from qmtl.sandbox.capture import Capture
 from qmtl.sandbox.evaluate import Evaluator, failed, load_module

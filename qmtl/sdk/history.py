@@ -1,8 +1,10 @@
-"""A binding's latest results in the line of local runs, as a frame."""
+"""A binding's latest results in the line of local runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,13 +15,22 @@ from qmtl.common.errors import InvalidRequest, UnknownTarget
 from qmtl.common.timeline import floor_bucket, format_interval, parse_interval
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.strategy import StrategySpec
+from qmtl.sandbox.times import as_of_time
 from qmtl.sdk.line import Kept, LocalLine
+
+
+class PastResult(NamedTuple):
+    """A result in a history; several make a frame by ``pd.DataFrame``."""
+
+    bucket: datetime
+    value: Any
+    digest: str
 
 
 def history(
     spec: StrategySpec, line: LocalLine, name: str, interval: str | None, count: int
-) -> pd.DataFrame:
-    """Return the latest results of a binding, newest first: bucket, value, digest.
+) -> list[PastResult]:
+    """Return the latest results of a binding, newest first.
 
     Args:
         spec: The strategy.
@@ -35,17 +46,10 @@ def history(
     node = binding(spec, name)
     if count < 1:
         raise InvalidRequest(f"count is {count}; it must be at least 1.")
-    kept: Iterable[Kept] = line.latest(node.node_id, count=node.max_history)
+    kept = line.latest(node.node_id, count=count if interval is None else node.max_history)
     if interval is not None:
-        kept = _last_of_each(list(kept), node, parse_interval(interval))
-    chosen = list(kept)[:count]
-    return pd.DataFrame(
-        {
-            "value": objects([decode(each.value) for each in chosen]),
-            "digest": [each.digest for each in chosen],
-        },
-        index=bucket_index([each.bucket_ns for each in chosen]),
-    )
+        kept = _last_of_each(kept, node, parse_interval(interval))[:count]
+    return [PastResult(as_of_time(k.bucket_ns), decode(k.value), k.digest) for k in kept]
 
 
 def binding(spec: StrategySpec, name: str) -> NodeSpec:

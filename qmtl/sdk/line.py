@@ -37,14 +37,19 @@ class LocalLine:
         self._only = only
         self._points: dict[str, list[Kept]] = {}
 
+    def __len__(self) -> int:
+        return sum(map(len, self._points.values()))
+
     def wants(self, node_id: str) -> bool:
         """Whether results of a node are kept."""
         return self._only is None or node_id in self._only
 
     def add(self, node_id: str, kept: Kept, *, max_history: int) -> None:
         """Keep a result, in the place of an earlier one of its bucket."""
+        if not self.wants(node_id):
+            return
         if self._only is not None:
-            max_history = min(max_history, self._only.get(node_id, 0))
+            max_history = min(max_history, self._only[node_id])
         points = self._points.setdefault(node_id, [])
         if not points or points[-1].bucket_ns < kept.bucket_ns:
             points.append(kept)

@@ -15,12 +15,11 @@ from qmtl.sdk.results import Results
 from qmtl.sdk.times import AsOf, nanoseconds
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from qmtl.sdk.backtest import Backtest
     from qmtl.sdk.data import Data
     from qmtl.sdk.execution import LocalEngine, Progress
     from qmtl.sdk.explain import Explanation
+    from qmtl.sdk.history import PastResult
     from qmtl.sdk.line import LocalLine
 
 
@@ -159,7 +158,9 @@ class Pipeline:
                 on_progress=report,
             )
 
-    def get_history(self, name: str, interval: str | None = None, count: int = 10) -> pd.DataFrame:
+    def get_history(
+        self, name: str, interval: str | None = None, count: int = 10
+    ) -> list[PastResult]:
         """Return a binding's latest results of ``execute``, newest first.
 
         Args:
@@ -169,7 +170,7 @@ class Pipeline:
             count: How many at most; a node's ``max_history`` are kept.
 
         Returns:
-            ``value`` and ``digest`` by bucket; empty for a node without an interval.
+            ``bucket``, ``value`` and ``digest`` of each; none for a node without an interval.
 
         Raises:
             UnknownTarget: The strategy has no such binding.

@@ -12,9 +12,9 @@ from qmtl.graph.identity import content_key
 from qmtl.models.datanode import NodeSpec, SourceInput
 from qmtl.models.execution import PlannedNode
 from qmtl.models.strategy import StrategySpec
+from qmtl.orchestrator.execution.calls import calls_of
 from qmtl.orchestrator.execution.lookups import resolve
 from qmtl.orchestrator.execution.planning import Limits, plan_execution, required, window_keys
-from qmtl.orchestrator.execution.shard import calls_of
 from qmtl.sandbox.calls import Call
 
 
