@@ -101,16 +101,27 @@ BY_TYPE: dict[type[ast.AST], tuple[str, ...]] = {
 }
 
 
-def children(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes directly below one; below what the language does not have, all of them."""
-    for field in BY_TYPE.get(type(node), node._fields):
+# Fields that hold text and numbers alone; every walk is shorter for not looking at them.
+_TEXT_FIELDS = {
+    *["arg", "asname", "attr", "conversion", "id", "is_async", "kwd_attrs", "level"],
+    *["module", "name", "rest", "simple"],
+}
+_BELOW = {
+    kind: tuple(field for field in fields if field not in _TEXT_FIELDS)
+    for kind, fields in BY_TYPE.items()
+} | {ast.Constant: (), ast.Global: (), ast.Nonlocal: (), ast.alias: ()}
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes directly below one; below what the language does not have, all of them."""
+    found: list[ast.AST] = []
+    for field in _BELOW.get(type(node), node._fields):
         value = getattr(node, field, None)
-        if isinstance(value, ast.AST):
-            yield value
-        elif isinstance(value, list):
-            for each in value:
-                if isinstance(each, ast.AST):
-                    yield each
+        if isinstance(value, list):
+            found += [each for each in value if isinstance(each, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
 
 
 def walk(node: ast.AST) -> Iterator[ast.AST]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from qmtl.graph.scope import ModuleNames, module_names
 
 LANGUAGE = "qmtl.sdk"
 
@@ -53,6 +55,7 @@ class ModuleIndex:
     definitions: Mapping[str, ast.stmt]
     imports: Mapping[str, tuple[Import, ...]]
     future_annotations: bool
+    _names: dict[int, ModuleNames] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, tree: ast.Module) -> ModuleIndex:
@@ -68,6 +71,13 @@ class ModuleIndex:
             if (name := bound_name(statement)) and index.declares(statement) in {None, "node"}
         }
         return cls(definitions, imports, future)
+
+    def names(self, definition: ast.stmt) -> ModuleNames:
+        """Return the names of one of its statements that mean the module's."""
+        key = id(definition)
+        if key not in self._names:
+            self._names[key] = module_names(definition)
+        return self._names[key]
 
     def path(self, node: ast.expr, module_level: Collection[int] | None = None) -> str | None:
         """Return the dotted path of an expression such as ``np.random.normal``.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from qmtl.graph.canonical import Form, canonical
 from qmtl.graph.module import ModuleIndex
-from qmtl.graph.scope import module_names
 
 RANDOM_MODULES = frozenset({"random", "numpy", "scipy"})
 _DROPPED_DECORATORS = frozenset({"node", "each"})
@@ -80,7 +79,7 @@ class Reaches:
 
     def _part(self, name: str, *, nameless: bool) -> _Part:
         definition = self._index.definitions[name]
-        loads = module_names(definition).loads
+        loads = self._index.names(definition).loads
         own = [id(each) for each in loads if nameless and each.id == name]
         form = canonical(
             definition,

@@ -152,7 +152,7 @@ def _check_shape(function: ast.FunctionDef, report: Report) -> None:
         if each is not None:
             message = f"The parameter {each.arg!r} cannot be given by name."
             report.add(codes.NODE_SHAPE, each, message)
-    if _yields(function):
+    if report.mentions(function, "yield") and _yields(function):
         report.add(codes.NODE_SHAPE, function, f"{function.name!r} is a generator.")
 
 

@@ -33,11 +33,6 @@ class Outline:
     constants: list[ast.Assign | ast.AnnAssign] = field(default_factory=list)
     helpers: list[ast.FunctionDef | ast.ClassDef] = field(default_factory=list)
 
-    @property
-    def declared(self) -> set[str]:
-        """Return the names of sources and nodes."""
-        return {*self.sources, *self.nodes}
-
 
 def outline(tree: ast.Module, report: Report) -> Outline:
     """Sort a module's statements, noting what may not stand at module level."""

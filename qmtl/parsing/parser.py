@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from qmtl.graph.dag import Dag
 from qmtl.graph.identity import input_identity, node_identity, source_identity
@@ -36,6 +39,11 @@ def parse_strategy(source: str | bytes, *, limit_bytes: int = LIMIT_BYTES) -> St
             text cannot be read as Python at all.
     """
     text = read_text(source, limit_bytes)
+    with _collector_paused():
+        return _read(text)
+
+
+def _read(text: str) -> StrategySpec:
     tree = read_tree(text)
     report = Report(text)
     found = outline(tree, report)
@@ -46,6 +54,21 @@ def parse_strategy(source: str | bytes, *, limit_bytes: int = LIMIT_BYTES) -> St
     report.reject()
     refuse_uncompilable(tree)
     return _Assembly(text, drafts, wires, Reaches(found.index)).spec()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from going through a growing tree again and again.
+
+    It would make the time grow faster than the text, and would find nothing: a tree has no cycles.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Assembly:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from qmtl.graph.grammar import BY_TYPE, walk
 from qmtl.graph.module import LANGUAGE, bound_name
-from qmtl.graph.scope import module_names
 from qmtl.parsing import allowed, codes
 from qmtl.parsing.outline import Outline, check_path
 from qmtl.parsing.report import Report
@@ -43,7 +42,7 @@ class _Check:
                 if found.index.language_name(decorator):
                     skipped.update(map(id, walk(decorator)))  # a declaration, read as such
         self.nodes = [each for each in walk(statement) if id(each) not in skipped]
-        names = module_names(statement)
+        names = found.index.names(statement)
         loads = [each for each in names.loads if id(each) not in skipped]
         self.loads = sorted(loads, key=lambda each: (each.lineno, each.col_offset))
         self.loaded = {id(each) for each in self.loads}
@@ -75,7 +74,7 @@ class _Check:
         word, report = name.id, self.report
         if word.startswith("__"):
             return  # told as an identifier
-        if word in self.found.declared:
+        if word in self.found.sources or word in self.found.nodes:
             if word != bound_name(self.statement):
                 message = f"{word!r} is a source or a node, which is read as an input."
                 report.add(codes.MISPLACED, name, message)

@@ -67,8 +67,14 @@ class Report:
 
     def size(self, node: ast.stmt) -> int:
         """Return how many characters the lines of a statement have."""
-        lines = self._lines[node.lineno - 1 : node.end_lineno]
-        return sum(map(len, lines))
+        return sum(map(len, self._of(node)))
+
+    def mentions(self, node: ast.stmt, word: str) -> bool:
+        """Tell whether the lines of a statement hold a word anywhere."""
+        return any(word in line for line in self._of(node))
+
+    def _of(self, node: ast.stmt) -> list[str]:
+        return self._lines[node.lineno - 1 : node.end_lineno]
 
     def reject(self) -> None:
         """Raise ``StrategyRejected`` with all problems in the text's order, if there are any."""
