@@ -12,7 +12,8 @@ from qmtl.models.strategy import StrategySpec
 from qmtl.parsing.codes import CODES
 from qmtl.parsing.parser import parse_strategy
 
-EXAMPLE = (Path(__file__).parents[3] / "examples/golden_cross.py").read_text()
+# It holds every part of the language, families, windows and queries among them.
+EXAMPLE = (Path(__file__).parents[1] / "graph/golden_strategy.py").read_text()
 HEAD = """from qmtl.sdk import node, source, strategy
 strategy("s", interval="1h")
 prices = source("a.b", columns=["close"], interval="1h", period=5)
