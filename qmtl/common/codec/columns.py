@@ -22,8 +22,8 @@ def read(body: memoryview) -> object:
     if header.kind == "array":
         value = read_array(header, buffers)
     else:
-        from qmtl.common.codec import frames  # noqa: PLC0415 (arrays pay no pandas import)
+        from qmtl.common.codec import frame_reading  # noqa: PLC0415 (arrays pay no pandas import)
 
-        value = frames.read_frame(header, buffers)
+        value = frame_reading.read_frame(header, buffers)
     buffers.finish()
     return value

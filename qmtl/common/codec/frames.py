@@ -1,9 +1,7 @@
-"""pandas: times, series, frames and their indexes."""
+"""pandas: times, series, frames and their indexes, made plain."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,15 +12,12 @@ from qmtl.common.codec.arrays import (
     Array,
     lower_column,
     lower_nullable,
-    read_column,
-    set_missing_times,
 )
-from qmtl.common.codec.buffers import Buffers, Column, Header, Labels, pack
+from qmtl.common.codec.buffers import Column, Header, Labels, pack
 from qmtl.common.codec.kinds import Ext
 from qmtl.common.codec.lowering import lower
 from qmtl.common.codec.refusal import Refused, refuse_type
-from qmtl.common.codec.text import lower_text, read_text
-from qmtl.common.errors import CorruptValue
+from qmtl.common.codec.text import lower_text
 
 _NULLABLE = {
     "boolean": "bool",
@@ -34,12 +29,8 @@ _NULLABLE = {
     "Float32": "float32",
     "Float64": "float64",
 }
-_TEXT: Any = (
-    pd.StringDtype(na_value=np.nan) if int(pd.__version__.partition(".")[0]) >= 3 else object
-)
-_BLOCKS = frozenset({*_NULLABLE.values(), "float16"})  # what a frame holds as one array
-_SHORT_TEXT = 1024  # bytes
-_INT64 = range(-(2**63), 2**63)
+BLOCKS = frozenset({*_NULLABLE.values(), "float16"})  # what a frame holds as one array
+INT64 = range(-(2**63), 2**63)
 
 
 def lower_pandas(value: object) -> object:
@@ -95,7 +86,7 @@ def _lower_columns(frame: pd.DataFrame) -> tuple[list[Column], list[bytes]]:
     buffers: list[bytes] = []
     dtypes = set(frame.dtypes)
     dtype = dtypes.pop() if len(dtypes) == 1 else None
-    if isinstance(dtype, np.dtype) and dtype.name in _BLOCKS:  # cheaper than column by column
+    if isinstance(dtype, np.dtype) and dtype.name in BLOCKS:  # cheaper than column by column
         column, more = lower_column(frame.to_numpy().T)
         return [column] * frame.shape[1], more
     for label, series in frame.items():
@@ -185,122 +176,9 @@ def _progression(index: pd.Index[Any]) -> tuple[int, int] | None:
     if len(index) == 1:
         return start, 1
     step = int(index[1]) - start
-    if step == 0 or start + step * len(index) not in _INT64:
+    if step == 0 or start + step * len(index) not in INT64:
         return None
     if isinstance(index, pd.RangeIndex):
         return start, step
     steps = np.arange(len(index), dtype=np.int64) * step + start
     return (start, step) if np.array_equal(index.to_numpy(), steps) else None
-
-
-def read_frame(header: Header, buffers: Buffers) -> pd.Series[Any] | pd.DataFrame:
-    """Return the series or frame that a header and its buffers describe.
-
-    Raises:
-        CorruptValue: They do not fit together; pandas' own errors may come too.
-    """
-    if header.index is None or (header.kind == "frame") != (header.labels is not None):
-        raise CorruptValue("A series has an index, a frame has labels too.")
-    if len(header.shape) != (2 if header.kind == "frame" else 1):
-        raise CorruptValue("The shape does not fit the kind of value.")
-    rows = header.shape[0]
-    index = _read_index(header.index, rows, buffers)
-    if header.labels is None:
-        if len(header.columns) != 1:
-            raise CorruptValue("A series has one column.")
-        values = _read_values(header.columns[0], rows, buffers)
-        hash(header.name)
-        return pd.Series(values, index=index, name=header.name, copy=False)
-    if len(header.columns) != header.shape[1]:
-        raise CorruptValue("A frame has as many columns as its shape says.")
-    labels = _read_index(header.labels, header.shape[1], buffers)
-    if _is_block(header.columns):
-        block, _ = read_column(header.columns[0], len(labels) * rows, buffers)
-        by_column = block.reshape(len(labels), rows)
-        return pd.DataFrame(by_column.T, index=index, columns=labels, copy=False)
-    values = {n: _read_values(c, rows, buffers) for n, c in enumerate(header.columns)}
-    frame = pd.DataFrame(values, index=index, copy=False)
-    frame.columns = labels
-    return frame
-
-
-def _is_block(columns: Sequence[Column]) -> bool:
-    """Return whether columns are plain numbers or booleans, all of one type."""
-    return (
-        len(columns) > 0
-        and columns[0].type in _BLOCKS
-        and len(set(columns)) == 1
-        and not (columns[0].nulls or columns[0].nullable)
-    )
-
-
-def _read_values(column: Column, rows: int, buffers: Buffers) -> Any:
-    if column.type == "utf8":
-        return _read_text(column, rows, buffers)
-    values, valid = read_column(column, rows, buffers)
-    if column.nullable:
-        return _read_nullable(values, valid)
-    values = set_missing_times(values, valid)
-    if column.zone:
-        return pd.DatetimeIndex(values, tz=column.zone).array
-    return values
-
-
-def _read_text(column: Column, rows: int, buffers: Buffers) -> Any:
-    """Return an array of text; what is short, such as the labels of columns, is kept and copied."""
-    size = 4 * rows + column.text_bytes + ((rows + 7) // 8 if column.nulls else 0)
-    data = bytes(buffers.take(size))
-    if size > _SHORT_TEXT:
-        return _text_array(column, rows, data)
-    return _kept_text_array(column, rows, data).copy()
-
-
-def _text_array(column: Column, rows: int, data: bytes) -> Any:
-    texts = read_text(column, rows, Buffers(memoryview(data)))
-    return pd.array([np.nan if text is None else text for text in texts], dtype=_TEXT)
-
-
-_kept_text_array = lru_cache(maxsize=256)(_text_array)
-
-
-def _read_nullable(values: Array, valid: Array | None) -> Any:
-    mask = np.zeros(len(values), dtype=bool) if valid is None else ~valid
-    if values.dtype.kind == "b":
-        return pd.arrays.BooleanArray(values, mask)
-    if values.dtype.kind in "iu":
-        return pd.arrays.IntegerArray(values, mask)
-    return pd.arrays.FloatingArray(values, mask)
-
-
-def _read_index(labels: Labels, count: int, buffers: Buffers) -> pd.Index[Any]:
-    for label in (*labels.names, *labels.values):
-        hash(label)
-    if labels.kind == "levels":
-        levels = [_read_values(column, count, buffers) for column in labels.columns]
-        if not len(labels.names) == len(levels) > 0:
-            raise CorruptValue("An index has a name for each level.")
-        return pd.MultiIndex.from_arrays(levels, names=labels.names)
-    if len(labels.names) != 1:
-        raise CorruptValue("An index has one name.")
-    name = labels.names[0]
-    if labels.kind == "range":
-        return _read_range(labels, count, name)
-    if labels.kind == "mixed":
-        if len(labels.values) != count:
-            raise CorruptValue("An index has as many labels as its shape says.")
-        return pd.Index(labels.values, dtype=object, name=name, tupleize_cols=False)
-    if len(labels.columns) != 1:
-        raise CorruptValue("An index of this kind has one column.")
-    column = labels.columns[0]
-    if column.type == "datetime":  # as below, and faster
-        times = set_missing_times(*read_column(column, count, buffers))
-        return pd.DatetimeIndex(times, tz=column.zone or None, name=name)
-    index: pd.Index[Any] = pd.Index(_read_values(column, count, buffers), name=name)
-    return index
-
-
-def _read_range(labels: Labels, count: int, name: Any) -> pd.RangeIndex:
-    stop = labels.start + labels.step * count
-    if not labels.step or labels.start not in _INT64 or stop not in _INT64:
-        raise CorruptValue("A range of integers leaves 64 bits.")
-    return pd.RangeIndex(labels.start, stop, labels.step, name=name)
