@@ -135,7 +135,7 @@ class Analyzer:
         memo = Memo()
         members = self._members(points, short_lines(self._all), targets, memo)
         start_ns, end_ns = self._span(points, start, end)
-        tours = [Tour(member, start_ns, end_ns, step) for member in members]
+        tours = [Tour(m, start_ns, end_ns, step, trimmed=start is None) for m in members]
         with watched("Backtest", on_progress) as report:
             tour_together(tours, memo, report)
         *others, own = tours

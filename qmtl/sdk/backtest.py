@@ -151,6 +151,8 @@ def run_backtest(
     walk = Walk(engine, points, targets=targets, line=line, memo=memo)
     times_ns = buckets(*span(spec, points, start, end), step_ns(spec, shape.nodes, step))
     first = first_time(walk, times_ns)
+    if start is None:
+        times_ns, first = times_ns[first:], 0
     walked = times_ns[first:]
     tracks = Tracks(shape)
     with ExitStack() as stack:

@@ -65,13 +65,25 @@ class Member:
 
 
 class Tour:
-    """A member at every bucket of its own."""
+    """A member at every bucket of its own.
 
-    def __init__(self, member: Member, start_ns: int, end_ns: int, step: str | None) -> None:
+    Args:
+        member: It.
+        start_ns: First time.
+        end_ns: Last time.
+        step: Distance of the buckets; default: its interval.
+        trimmed: Whether it begins with the first bucket that sees data, with none skipped.
+    """
+
+    def __init__(
+        self, member: Member, start_ns: int, end_ns: int, step: str | None, *, trimmed: bool
+    ) -> None:
         spec, shape = member.pipeline.spec, member.walk.shape
         self.member = member
         self.times_ns = buckets(start_ns, end_ns, step_ns(spec, shape.nodes, step))
         self.first = first_time(member.walk, self.times_ns)
+        if trimmed:
+            self.times_ns, self.first = self.times_ns[self.first :], 0
         self.tracks = Tracks(shape)
 
     def backtest(self, peers: Mapping[str, Backtest] | None = None) -> Backtest:

@@ -125,7 +125,7 @@ class Pipeline:
 
         Args:
             data: As ``inputs`` of ``execute``.
-            start: First bucket; default: that of the first point.
+            start: First bucket; default: the first that sees a point of every source.
             end: Last bucket; default: that at which the last point is visible.
             step: Distance of buckets, such as ``"1d"``; default: the strategy's interval.
             targets: Bindings wanted, with what they rest on; default: all.
