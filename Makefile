@@ -15,6 +15,7 @@ help:
 	@echo "make test       all tests on the embedded servers"
 	@echo "make test-real  contract and integration tests on Redis, Neo4j and Apache Kafka"
 	@echo "make check      lint, format, types, import contracts"
+	@echo "make bench      figures beside their targets; one part with BENCH=sdk or BENCH=engine"
 	@echo "make fmt        format and mend what can be mended"
 
 $(VENV)/bin/python:
@@ -58,7 +59,7 @@ fmt: install-dev
 	$(BIN)/ruff format .
 
 bench: install-dev
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 clean:
 	rm -rf build .qmtl
