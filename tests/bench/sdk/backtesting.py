@@ -1,7 +1,8 @@
 """A backtest of the factor library: its cost a node, and memory, as the buckets grow.
 
-Each length runs in a process of its own, which is told the number of buckets and prints what it
-saw. Memory is traced over a few of the factors: a frame left behind at each bucket would stand out
+Each part runs in a process of its own, which is told the number of buckets and prints what it saw.
+What is compared with a long walk is measured in its pauses, so that both meet the same machine.
+Memory is traced over a few of the factors: a frame left behind at each bucket would stand out
 beside their small results.
 """
 
@@ -14,6 +15,7 @@ import sys
 import time
 import tracemalloc
 from ast import literal_eval
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,12 @@ from qmtl.sandbox.evaluate import load_module
 from qmtl.sdk import Pipeline
 from qmtl.sdk.backtest import Backtest
 from qmtl.sdk.data import read_inputs
+from qmtl.sdk.execution import Progress
 from tests.bench.figures import Figure
 from tests.bench.sdk.factors import PERIOD, START, TEXT, series
 
 FEW, MANY = 200, 1000
-SAMPLE = 100  # buckets at which the functions are also called by hand
+EACH, SHORT = 50, 10  # after how many buckets a long walk pauses, for how many of other ways
 EVERY = 40  # of how many factors one is traced
 KIB = 2**10
 DAY = pd.Timedelta(days=1)
@@ -37,22 +40,22 @@ DAY = pd.Timedelta(days=1)
 
 def measure() -> list[Figure]:
     """Return cost and memory of many buckets beside those of few."""
-    few, many = (child("timed", count) for count in (FEW, MANY))
+    us = child("timed", MANY)
     traced_few, traced_many = (child("traced", count) for count in (FEW, MANY))
     more = traced_many["kept"] - traced_few["kept"]
     beyond = traced_many["peak"] - traced_few["peak"] - more
     return [
         Figure(
-            "sdk", f"backtest, {MANY:,} buckets, over single runs", many["us"] / many["single_us"],
-            "times", 1.1, f"{many['us']:.0f} µs a node, {many['single_us']:.0f} in single runs",
+            "sdk", f"backtest, {MANY:,} buckets, over single runs", us["long"] / us["single"],
+            "times", 1.1, f"{us['long']:.0f} µs a node, {us['single']:.0f} in single runs",
         ),
         Figure(
-            "sdk", "its cost over calls by hand", many["us"] - many["hand_us"],
-            "µs a node", note=f"{many['hand_us']:.0f} by hand; each reader decodes {PERIOD} rows",
+            "sdk", f"its cost a node over backtests of {SHORT}", us["long"] / us["short"],
+            "times", 1.1, f"{us['short']:.0f} µs a node in short ones",
         ),
         Figure(
-            "sdk", f"its cost a node at {MANY:,} buckets over {FEW}", many["us"] / few["us"],
-            "times", 1.1, f"{few['us']:.0f} µs a node at {FEW}",
+            "sdk", "its cost over calls by hand", us["long"] - us["hand"], "µs a node",
+            note=f"{us['hand']:.0f} by hand; each reader decodes {PERIOD} rows",
         ),
         Figure(
             "sdk", f"its memory beyond the results, {FEW} to {MANY:,}", beyond / more * 100,
@@ -84,11 +87,7 @@ class Walk:
         self.frame = series(PERIOD + buckets)
         self.ends = range(PERIOD, PERIOD + buckets)
 
-    def sample(self) -> range:
-        """Return some of the places at which a bucket's window ends."""
-        return self.ends[:: max(1, len(self.ends) // SAMPLE)]
-
-    def run(self, buckets: int) -> Backtest:
+    def run(self, buckets: int, on_progress: Progress | None = None) -> Backtest:
         """Walk the first buckets."""
         first, last = (START + DAY * (PERIOD + count) for count in (1, buckets))
         found = self.pipeline.backtest(
@@ -96,6 +95,7 @@ class Walk:
             first.to_pydatetime(),
             last.to_pydatetime(),
             targets=self.targets,
+            on_progress=on_progress,
         )
         assert not len(found.failed)
         assert len(found.buckets) == buckets
@@ -103,18 +103,33 @@ class Walk:
 
 
 def timed(buckets: int) -> dict[str, float]:
-    """Return microseconds a node: in a backtest, in single runs and by hand."""
+    """Return microseconds a node in one long walk, and of other ways, measured in its pauses."""
     walk = Walk(buckets)
-    walk.run(3)  # for warmth
-    began = time.process_time()
-    walk.run(buckets)
-    seconds = time.process_time() - began
-    nodes = len(walk.targets)
-    return {
-        "us": seconds / buckets / nodes * 1e6,
-        "single_us": singly(walk) / nodes * 1e6,
-        "hand_us": by_hand(walk) / nodes * 1e6,
+    single, functions = Single(walk), ByHand(walk)
+    others: dict[str, Callable[[range], object]] = {
+        "short": lambda ends: walk.run(len(ends)),
+        "single": lambda ends: [single.run(end) for end in ends],
+        "hand": lambda ends: [functions.run(end) for end in ends],
     }
+    for work in others.values():  # for warmth
+        work(walk.ends[:3])
+    taken = dict.fromkeys(["long", *others], 0.0)
+    began = time.process_time()
+
+    def pause(done: int, _: int) -> None:
+        nonlocal began
+        taken["long"] += time.process_time() - began
+        if done % EACH == 0:
+            for name, work in others.items():
+                began = time.process_time()
+                work(walk.ends[done - SHORT : done])
+                taken[name] += time.process_time() - began
+        began = time.process_time()
+
+    walk.run(buckets, on_progress=pause)
+    nodes, beside = len(walk.targets), buckets // EACH * SHORT
+    counts = {name: buckets if name == "long" else beside for name in taken}
+    return {name: taken[name] / count / nodes * 1e6 for name, count in counts.items()}
 
 
 def traced(buckets: int) -> dict[str, float]:
@@ -132,37 +147,39 @@ def traced(buckets: int) -> dict[str, float]:
     return {"kept": with_results - without, "peak": peak}
 
 
-def singly(walk: Walk) -> float:
-    """Return the seconds a bucket of runs one by one."""
-    pipeline = Pipeline.from_source(TEXT)
-    points = read_inputs(pipeline.spec, {"prices": walk.frame})
-    pipeline.execute(points)  # for warmth
-    sample = walk.sample()
-    began = time.process_time()
-    for end in sample:
-        results = pipeline.execute(points, as_of=(START + DAY * (end + 1)).to_pydatetime())
-        assert not results.failed
-    return (time.process_time() - began) / len(sample)
+class Single:
+    """Runs of single buckets."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.pipeline = Pipeline.from_source(TEXT)
+        self.points = read_inputs(self.pipeline.spec, {"prices": walk.frame})
+
+    def run(self, end: int) -> None:
+        """Run a bucket."""
+        as_of = (START + DAY * (end + 1)).to_pydatetime()
+        assert not self.pipeline.execute(self.points, as_of=as_of).failed
 
 
-def by_hand(walk: Walk) -> float:
-    """Return the seconds a bucket of calling every function in order, on the same windows."""
-    namespace = load_module(walk.pipeline.source_text, "by_hand")
-    steps = [
-        (
-            node.name,
-            partial(namespace[node.function], **{k: literal_eval(v) for k, v in node.params}),
-            [(given.argument, read_by(given)) for given in node.inputs],
-        )
-        for node in walk.pipeline.nodes
-    ]
-    sample = walk.sample()
-    began = time.process_time()
-    for end in sample:
-        values: dict[str, Any] = {"prices": walk.frame.iloc[end + 1 - PERIOD : end + 1]}
-        for name, function, reads in steps:
+class ByHand:
+    """The functions called in order, on the same windows."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.frame = walk.frame
+        namespace = load_module(walk.pipeline.source_text, "by_hand")
+        self.steps = [
+            (
+                node.name,
+                partial(namespace[node.function], **{k: literal_eval(v) for k, v in node.params}),
+                [(given.argument, read_by(given)) for given in node.inputs],
+            )
+            for node in walk.pipeline.nodes
+        ]
+
+    def run(self, end: int) -> None:
+        """Call every function."""
+        values: dict[str, Any] = {"prices": self.frame.iloc[end + 1 - PERIOD : end + 1]}
+        for name, function, reads in self.steps:
             values[name] = function(**{argument: values[read] for argument, read in reads})
-    return (time.process_time() - began) / len(sample)
 
 
 def read_by(given: Input) -> str:
