@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+# Two workers, each with servers of its own; a file's tests stay together.
+PYTEST_FLAGS ?= --numprocesses 2 --dist loadfile
 export PYTHONDONTWRITEBYTECODE = 1
 
 .PHONY: help demo up test test-real check fmt bench install install-dev clean
@@ -43,10 +45,10 @@ up: install
 	@exec $(BIN)/qmtl up
 
 test: install-dev
-	$(BIN)/pytest
+	$(BIN)/pytest $(PYTEST_FLAGS)
 
 test-real: install-dev
-	QMTL_TEST_PROFILE=real $(BIN)/pytest tests/contract tests/integration
+	QMTL_TEST_PROFILE=real $(BIN)/pytest $(PYTEST_FLAGS) tests/contract tests/integration
 
 check: install-dev
 	$(BIN)/ruff check .
