@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from qmtl.graph.canonical import Form, canonical
 from qmtl.graph.module import ModuleIndex
 
-RANDOM_MODULES = frozenset({"random", "numpy", "scipy"})
+# Modules draw random numbers by paths that hold the word, pandas by a method. NumPy is not named as
+# a whole: most nodes reach it, and seeding costs more than many a node. SciPy may draw anywhere.
+_DRAWING_ATTRIBUTES = frozenset({"random", "sample"})
+_DRAWING_MODULE = "scipy"
 _DROPPED_DECORATORS = frozenset({"node", "each"})
 
 
@@ -35,7 +38,7 @@ class _Part:
     digest: str
     definitions: frozenset[str]
     imports: frozenset[str]
-    samples: bool
+    draws: bool
     keeps_annotations: bool
 
 
@@ -69,7 +72,7 @@ class Reaches:
             helpers=tuple((name, self._helper(name).digest) for name in sorted(seen)),
             imports=tuple(sorted(self._statements(parts))),
             modules=tuple(sorted(modules)),
-            draws_random=bool(modules & RANDOM_MODULES) or any(each.samples for each in parts),
+            draws_random=_DRAWING_MODULE in modules or any(part.draws for part in parts),
         )
 
     def _helper(self, name: str) -> _Part:
@@ -91,11 +94,14 @@ class Reaches:
         return self._as_part(form, reached)
 
     def _as_part(self, form: Form, reached: set[str]) -> _Part:
+        imports = frozenset(reached & self._index.imports.keys())
+        paths = {i.path for name in imports for i in self._index.imports[name]}
         return _Part(
             digest=form.digest,
             definitions=frozenset(reached & self._index.definitions.keys()),
-            imports=frozenset(reached & self._index.imports.keys()),
-            samples="sample" in form.attributes,
+            imports=imports,
+            draws=not _DRAWING_ATTRIBUTES.isdisjoint(form.attributes)
+            or any("random" in path.split(".") for path in paths),
             keeps_annotations=form.keeps_annotations,
         )
 

@@ -189,8 +189,12 @@ def test_plain_annotations_reach_nothing() -> None:
 @pytest.mark.parametrize(
     ("body", "seeded"),
     [
-        ("import numpy as np\n@node\ndef a(prices): return np.sum(prices)", True),
-        ("import numpy as np\n@node\ndef a(prices): return 1", False),
+        ("import numpy as np\n@node\ndef a(prices): return np.sum(prices)", False),
+        ("import numpy as np\n@node\ndef a(prices): return np.random.normal()", True),
+        ("import numpy as np\ndef h(): np.random.normal()\n@node\ndef a(prices): 1", False),
+        ("import numpy as np\nd = np.random\n@node\ndef a(prices): return d.normal()", True),
+        ("from numpy import random as r\n@node\ndef a(prices): return r.normal()", True),
+        ("from numpy.random import default_rng\n@node\ndef a(prices): return default_rng()", True),
         (
             "from scipy import stats\ndef h(x): return stats\n@node\ndef a(prices): return h(1)",
             True,

@@ -30,11 +30,18 @@ def golden() -> dict[str, str]:
     return msgspec.json.decode(GOLDEN.read_bytes())
 
 
+def environment(interpreter: str, seed: str) -> dict[str, str]:
+    """Return the variables of an interpreter, which may borrow msgspec from a like one."""
+    like = interpreter.endswith(f"python{sys.version_info.major}.{sys.version_info.minor}")
+    paths = [str(ROOT), *([str(Path(msgspec.__file__).parents[1])] if like else [])]
+    return {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def asked(interpreter: str, seed: str) -> tuple[str, dict[str, str]]:
     ran = subprocess.run(
         [interpreter, "-c", ASK, str(STRATEGY)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+        env=environment(interpreter, seed),
         capture_output=True,
         text=True,
         check=True,
@@ -50,7 +57,14 @@ def unusable(interpreter: str) -> str:
     if which(interpreter) is None:
         return "is not on the path"
     command = [interpreter, "-c", "import msgspec"]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(interpreter, "0"),
+    )
     lines = ran.stderr.strip().splitlines() or ["it fails"]
     return "" if ran.returncode == 0 else next((x for x in lines if "Error" in x), lines[0])
 
