@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import shutil
 import subprocess
 import sys
 import time
@@ -76,6 +77,10 @@ class Processes:
         self._run = folder.path / "run"
         for former in self._run.glob("*.pid"):
             former.unlink()
+        # What a killed process leaves behind lies in the data folder, and goes at the next start.
+        self._scratch = folder.path / "tmp" / "processes"
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir()
         self.names = _entries(procfile)
         self._lifeline = Lifeline(folder.path / "lifeline")
         no_variables = folder.path / "tmp" / "empty.env"  # honcho would read .env otherwise
@@ -98,6 +103,7 @@ class Processes:
             "QMTL_RUN_DIR": str(self._run),
             "QMTL_PYTHON": sys.executable,
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self._scratch),
         }
 
     def all(self) -> dict[str, ProcessInfo]:

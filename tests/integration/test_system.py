@@ -16,7 +16,9 @@ from tests.support.process_watch import all_end, descendants
 pytestmark = pytest.mark.timeout(300)
 
 WEB = """
-import http.server, os
+import http.server, os, tempfile
+
+tempfile.mkdtemp(prefix="left-")  # as processes that are killed do
 
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -44,9 +46,7 @@ def start(tmp_path, procfile, **options):
     )
 
 
-def test_the_key_and_the_password_outlive_a_restart_in_a_file_that_others_cannot_read(
-    tmp_path, procfile
-):
+def test_key_and_password_outlive_a_restart_and_scratch_files_do_not(tmp_path, procfile):
     with start(tmp_path, procfile) as first:
         pass
     with (
@@ -54,6 +54,8 @@ def test_the_key_and_the_password_outlive_a_restart_in_a_file_that_others_cannot
         urllib.request.urlopen(f"{second.url}/readyz") as answer,
     ):
         assert answer.read() == b"seen"
+        scratch = tmp_path / "data" / "tmp" / "processes"
+        assert len(list(scratch.glob("left-*"))) == 1  # the former start's is gone
 
     assert first.api_key.startswith("qmtl_")
     assert (second.api_key, second.flower_password) == (first.api_key, first.flower_password)
