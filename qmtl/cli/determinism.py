@@ -6,7 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 
-REQUIRED = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+REQUIRED = {
+    "PYTHONHASHSEED": "0",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+}
 
 
 def is_deterministic(environ: Mapping[str, str]) -> bool:

@@ -46,6 +46,15 @@ def format_interval(interval_ns: int) -> str:
     return f"{interval_ns // UNITS[unit]}{unit}"
 
 
+def results_behind(reader_ns: int, read_ns: int) -> int:
+    """Return how many buckets of ``read_ns`` may begin between a reader's bucket and its end.
+
+    A node of hours has run up to 24 times since the bucket of the day that looks back at it, and
+    may run once more before the next: so many of its results must be kept beyond those wanted.
+    """
+    return -(-reader_ns // read_ns) + 1
+
+
 def floor_bucket(at_ns: int, interval_ns: int | None) -> int:
     """Return the bucket of a time: floored to the interval in UTC, weeks to their Monday.
 

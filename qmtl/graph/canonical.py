@@ -30,7 +30,7 @@ class Form:
     Attributes:
         text: The serialisation.
         names: ``id()`` of every Name node in it; a name that was left out is not reached.
-        attributes: Every attribute name in it.
+        attributes: Every attribute name in it, and every text, since ``getattr`` may take one.
         keeps_annotations: Whether annotations are in it.
     """
 
@@ -189,6 +189,8 @@ class _Writer:
         self.out.append("}")
 
     def constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self.attributes.add(node.value)
         self.out.append(f"Constant{{{constant_text(node.value)}}}")
 
     def name(self, node: ast.Name) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from qmtl.graph.canonical import Form, canonical
 from qmtl.graph.module import ModuleIndex
 
-# Modules draw random numbers by paths that hold the word, pandas by a method. NumPy is not named as
-# a whole: most nodes reach it, and seeding costs more than many a node. SciPy may draw anywhere.
-_DRAWING_ATTRIBUTES = frozenset({"random", "sample"})
+# Modules draw random numbers by paths that hold the word, pandas and polars by methods. NumPy is
+# not named as a whole: most nodes reach it, and seeding costs more than many a node. SciPy may
+# draw anywhere.
+_DRAWING_ATTRIBUTES = frozenset({"random", "sample", "shuffle"})
 _DRAWING_MODULE = "scipy"
 _DROPPED_DECORATORS = frozenset({"node", "each"})
 

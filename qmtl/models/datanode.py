@@ -116,7 +116,8 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
         timeout_s: Limit of one call; None for the server's own.
         retries: How often a call that failed is tried again.
         memory_bytes: Limit of memory; None for the server's own.
-        max_history: How many of its latest results are kept in its line's history.
+        max_history: How many of its latest results are kept in its line's history: as many as
+            declared, or what windows need so that they are full at every bucket of their readers.
         publish: A further topic for its results.
         cache: False where equal inputs may give unequal results.
         seeded: Whether it reaches code that draws random numbers.

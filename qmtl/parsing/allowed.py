@@ -107,6 +107,14 @@ _REFUSED_PREFIXES = {
     "pandas": ("read_",),
     "polars": ("read_", "scan_"),
 }
+# They change the list, dict, set, deque, array or pandas object that they are called on.
+MUTATORS = _words(
+    "append appendleft extend extendleft insert remove pop popleft popitem clear update setdefault "
+    "discard sort reverse rotate difference_update intersection_update symmetric_difference_update "
+    "fill put resize"
+)
+ITERATOR_BUILTINS = _words("enumerate filter iter map reversed zip")
+ITERATOR_PATHS = frozenset({"heapq.merge", "re.finditer"})  # and all of itertools
 DECORATOR_MODULES = frozenset({"functools", "dataclasses", "enum", "abc", "typing"})
 CLASS_DECORATORS = frozenset({"property", "classmethod", "staticmethod"})
 PROPERTY_PARTS = frozenset({"setter", "getter", "deleter"})

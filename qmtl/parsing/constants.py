@@ -22,6 +22,7 @@ def check_constants(found: Outline, report: Report) -> None:
     for statement in found.constants:
         if statement.value is not None:
             _check(statement.value, statement, found, report)
+            _check_lasting(statement.value, found, report)
 
 
 def _check(value: ast.expr, statement: ast.stmt, found: Outline, report: Report) -> None:
@@ -63,6 +64,25 @@ def _check_call(call: ast.Call, found: Outline, report: Report) -> None:
     elif set(path.split(".")) & allowed.RANDOM_PARTS:
         message = "A constant draws random numbers, before any node is seeded."
         report.add(codes.CONSTANT, call, message, "Draw them inside a function.")
+
+
+def _check_lasting(value: ast.expr, found: Outline, report: Report) -> None:
+    """Note iterators: what one node takes from one, no other finds."""
+    pending: list[ast.AST] = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Call) and _is_iterator(node.func, found):
+            message = "An iterator is used up by the first that reads it."
+            report.add(codes.CONSTANT, node, message, "Make it a tuple: tuple(...).")
+        elif isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict | ast.IfExp | ast.BoolOp):
+            pending.extend(children(node))
+
+
+def _is_iterator(function: ast.expr, found: Outline) -> bool:
+    if isinstance(function, ast.Name) and function.id not in found.names:
+        return function.id in allowed.ITERATOR_BUILTINS
+    path = found.index.path(function) or ""
+    return path.startswith("itertools.") or path in allowed.ITERATOR_PATHS
 
 
 def _is_own(method: ast.expr, found: Outline) -> bool:

@@ -19,7 +19,7 @@ from qmtl.parsing.outline import outline
 from qmtl.parsing.policy import check_policy
 from qmtl.parsing.report import NEWLINE, Report
 from qmtl.parsing.text import read_text, read_tree, refuse_uncompilable
-from qmtl.parsing.wiring import Wires, needed, wire
+from qmtl.parsing.wiring import Wires, kept_results, needed, wire
 
 LIMIT_BYTES = 256 * 1024
 
@@ -83,6 +83,7 @@ class _Assembly:
         }
         self._ids: dict[str, str] = {}
         self._codes: dict[str, str] = {}
+        self._kept = kept_results(drafts.nodes, wires)
 
     def spec(self) -> StrategySpec:
         strategy = self._drafts.strategy
@@ -110,7 +111,7 @@ class _Assembly:
             timeout_s=draft.value("timeout"),
             retries=draft.value("retries", 0),
             memory_bytes=draft.value("memory"),
-            max_history=draft.value("max_history", 1_000),
+            max_history=self._kept[draft.name],
             publish=draft.value("publish"),
             cache=draft.value("cache", True),
             seeded=reach.draws_random,

@@ -188,12 +188,33 @@ class _Check:
             self.report.add(codes.MUTATION, node, f"{root.id!r} belongs to the module.")
 
     def call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Attribute) and self.changes(node.func):
+            self.mutation(node.func)
         path = self.found.index.path(node.func, self.loaded)
         if path is None or path.partition(".")[0] not in {"pandas", "numpy"}:
             return
         for value in [*node.args, *(each.value for each in node.keywords)]:
             if isinstance(value, ast.Constant) and str(value.value).lower() in allowed.CLOCK_WORDS:
                 self.report.add(codes.CLOCK, value, f"{value.value!r} reads a clock.")
+
+    def changes(self, method: ast.Attribute) -> bool:
+        """Tell whether a call of this method changes an object that the module holds."""
+        root: ast.expr = method.value
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+        if not isinstance(root, ast.Name) or id(root) not in self.loaded:
+            return False
+        match self.found.index.definitions.get(root.id):
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+                if method.attr == "add":  # of a set; that of pandas is a plain sum
+                    return _is_set(value)
+                made = self.found.index.path(value.func) if isinstance(value, ast.Call) else None
+                frozen = (made or "").partition(".")[0] == "polars"  # its methods return new ones
+                return method.attr in allowed.MUTATORS and not frozen
+            case ast.ClassDef():  # a method of the class itself, or of an object that it holds
+                return method.attr in allowed.MUTATORS and method.value is not root
+            case _:
+                return False
 
     def definition(self, node: ast.FunctionDef | ast.ClassDef) -> None:
         is_method = isinstance(node, ast.FunctionDef) and id(node) in self.methods
@@ -219,6 +240,14 @@ class _Check:
             case ast.Attribute(value=ast.Name(), attr=part) if part in allowed.PROPERTY_PARTS:
                 return
         self.report.add(codes.DECORATOR, node, "This decorator is not allowed.")
+
+
+def _is_set(value: ast.expr) -> bool:
+    match value:
+        case ast.Set() | ast.Call(func=ast.Name(id="set")):
+            return True
+        case _:
+            return False
 
 
 def _reaches(format_text: str) -> bool:

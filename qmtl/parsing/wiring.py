@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 
-from qmtl.common.timeline import FIRST_MONDAY, WEEK, format_interval
+from qmtl.common.timeline import FIRST_MONDAY, WEEK, format_interval, results_behind
 from qmtl.graph.dag import find_cycle
 from qmtl.models.datanode import (
     AsOfInput,
@@ -179,6 +180,23 @@ class _Wiring:
             return False
         self._told.add(key)
         return True
+
+
+def kept_results(nodes: Mapping[str, NodeDraft], wires: Wires) -> dict[str, int]:
+    """Return how many results each node keeps: as many as declared, and as its windows need.
+
+    A bucket may run again when results of it, or of later ones, are there already: an hour later
+    in the same day, on late data. Its windows must then find as many results as the first time.
+    """
+    kept: dict[str, int] = {name: node.value("max_history", 1_000) for name, node in nodes.items()}
+    for name, inputs in wires.items():
+        for each in inputs:
+            if isinstance(each, WindowInput):
+                reader_ns, read_ns = nodes[name].interval_ns, nodes[each.binding].interval_ns
+                if reader_ns is not None and read_ns is not None:
+                    needed = each.count + results_behind(reader_ns, read_ns)
+                    kept[each.binding] = max(kept[each.binding], needed)
+    return kept
 
 
 def _aligned(reader_ns: int | None, read_ns: int | None) -> bool:

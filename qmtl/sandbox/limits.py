@@ -38,6 +38,15 @@ def import_libraries(source_text: str) -> None:
             for name in names:
                 with suppress(Exception):
                     importlib.import_module(name)
+    _start_polars()
+
+
+def _start_polars() -> None:
+    """Have polars start its threads, whose stacks would otherwise count under the limits."""
+    polars = sys.modules.get("polars")
+    if polars is not None:
+        with suppress(Exception):
+            polars.DataFrame({"a": [1]}).lazy().group_by("a").len().collect()
 
 
 class MemoryLimit:

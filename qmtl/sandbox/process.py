@@ -14,7 +14,12 @@ from qmtl.common.errors import SandboxFailure
 from qmtl.sandbox.progress import Progress, new_page
 from qmtl.sandbox.protocol import Reply, ReplyReader, Request, frame
 
-ENVIRONMENT = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+}
 SEND_TIMEOUT_S = 30.0
 REPLY_SLACK_BYTES = 4 * 1024 * 1024
 
@@ -24,7 +29,7 @@ class ChildDied(Exception):
 
 
 class ChildProcess:
-    """One exec'd child in a session of its own, with three environment variables.
+    """One exec'd child in a session of its own, with four environment variables.
 
     It inherits one socket and the page of ``Progress``, and nothing else. On Linux it is killed
     with the parent, however the parent ends; that signal follows the thread that started it, so

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
-from qmtl.common.timeline import floor_bucket
+from qmtl.common.timeline import floor_bucket, results_behind
 from qmtl.models.datanode import NodeSpec, WindowInput
 from qmtl.models.execution import Found, Lookup
 from qmtl.models.strategy import StrategySpec
@@ -160,4 +160,4 @@ def passed(reader: NodeSpec, target: NodeSpec) -> int:
     """Return how many results of ``target`` may lie behind the bucket of a reader."""
     if reader.interval_ns is None or target.interval_ns is None:
         return 1
-    return -(-reader.interval_ns // target.interval_ns) + 1
+    return results_behind(reader.interval_ns, target.interval_ns)

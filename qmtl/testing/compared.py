@@ -53,6 +53,8 @@ def _of_one_type(actual: Any, expected: object, within: Tolerance, at: str) -> s
             return _array(actual, expected, within, at)
         case pd.Series() | pd.DataFrame():
             return _pandas(actual, expected, within, at)
+    if type(expected).__module__.partition(".")[0] == "polars":
+        return _polars(actual, expected, within, at)
     return None if actual == expected else _unlike(actual, expected, at)
 
 
@@ -113,6 +115,15 @@ def _pandas(
     except AssertionError as error:
         return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     return None
+
+
+def _polars(actual: Any, expected: Any, within: Tolerance, at: str) -> str | None:
+    if hasattr(expected, "columns"):
+        pairs = [(".columns", actual.columns, expected.columns)]
+        pairs += [("", actual.to_dict(as_series=False), expected.to_dict(as_series=False))]
+    else:
+        pairs = [(".name", actual.name, expected.name), ("", actual.to_list(), expected.to_list())]
+    return _first(_difference(a, e, within, f"{at}{part}") for part, a, e in pairs)
 
 
 def _first(differences: Iterable[str | None]) -> str | None:

@@ -3,20 +3,24 @@
 What JSON cannot say stands under a marker: ``{"$float": "NaN" | "Infinity" | "-Infinity"}``,
 ``{"$integer": text}`` for one over 64 bits (``int(text, 0)`` reads it), ``{"$bytes": base64}``,
 ``{"$microseconds": int}`` for a duration, ``{"$complex": [re, im]}``.
-Tables and arrays show their last rows and say how many there are.
+Tables and arrays show their last rows and say how many there are; rows of polars are numbered.
 """
 
 from __future__ import annotations
 
 import base64
 import math
+import sys
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from qmtl.common.timeline import format_time
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ROWS = 10
 MOST_ROWS = 10_000
@@ -55,7 +59,12 @@ class Renderer:
             return self._frame(value)
         if isinstance(value, pd.Series):
             return self._series(value)
-        return self._array(value) if isinstance(value, np.ndarray) else self._scalar(value)
+        return self._array(value) if isinstance(value, np.ndarray) else self._other(value)
+
+    def _other(self, value: Any) -> Any:
+        if _is_polars(value, "DataFrame"):
+            return self._polars_frame(value)
+        return self._polars_series(value) if _is_polars(value, "Series") else self._scalar(value)
 
     def _scalar(self, value: object) -> Any:
         if value is None or isinstance(value, bool):
@@ -99,6 +108,25 @@ class Renderer:
             "rows_total": len(series),
         }
 
+    def _polars_frame(self, frame: pl.DataFrame) -> dict[str, Any]:
+        shown = frame.tail(self._rows)
+        columns = [[self._cell(v) for v in _polars_cells(column)] for column in shown]
+        return {
+            "index": list(range(len(frame) - len(shown), len(frame))),
+            "columns": [self._text(name) for name in shown.columns],
+            "data": [list(row) for row in zip(*columns, strict=True)],
+            "rows_total": len(frame),
+        }
+
+    def _polars_series(self, series: pl.Series) -> dict[str, Any]:
+        shown = series.tail(self._rows)
+        return {
+            "index": list(range(len(series) - len(shown), len(series))),
+            "name": self._text(series.name),
+            "data": [self._cell(v) for v in _polars_cells(shown)],
+            "rows_total": len(series),
+        }
+
     def _array(self, array: np.ndarray[Any, Any]) -> dict[str, Any]:
         shown = array if array.ndim == 0 else array[max(0, len(array) - self._rows) :]
         self._spend(cells=shown.size)
@@ -134,7 +162,25 @@ class Renderer:
 
 def type_name(value: object) -> str:
     """Return what a decoded value is called in answers."""
-    return "None" if value is None else type(value).__name__
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"polars.{name}" if _is_polars(value, name) else name
+
+
+def _is_polars(value: object, name: str) -> bool:
+    """Tell whether a value is of a class of polars, which need not be installed."""
+    polars = sys.modules.get("polars")
+    return polars is not None and type(value) is getattr(polars, name, None)
+
+
+def _polars_cells(series: pl.Series) -> list[Any]:
+    """Return cells that pandas could hold: polars' own times would lose their nanoseconds."""
+    if series.dtype.base_type().__name__ != "Datetime":
+        return series.to_list()
+    zone = "UTC" if getattr(series.dtype, "time_zone", None) else None
+    counts = series.dt.cast_time_unit("ns").to_physical().to_list()
+    return [None if ns is None else pd.Timestamp(ns, tz=zone) for ns in counts]
 
 
 def _float_name(value: float) -> str:

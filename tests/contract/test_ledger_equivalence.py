@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 )
 
 from qmtl.common.settings import Settings
-from qmtl.models.execution import Execution, NodeRecord, Plan
+from qmtl.models.datanode import SourceInput
+from qmtl.models.execution import Execution, NodeRecord, Pin, Plan
 from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger, NodeCommit
 from tests.support.ledgers import (
     DAY_MS,
@@ -36,10 +37,17 @@ from tests.support.servers import unique
 STAGES = st.integers(0, 1)
 SHARDS = st.integers(0, 1)
 LEASES = st.sampled_from([0.0, 60.0])  # run out at once, or never
+PRICES = (SourceInput(argument="p", variable="p"),)
 PLANS = st.sampled_from(
     [
         plan_of([["a", "b"], ["c"]], [["d"]]),
         plan_of([["a"]], max_history=1),
+        msgspec.structs.replace(
+            plan_of([["a"]], inputs=PRICES), pins=(Pin(variable="p", source="p", revision=1),)
+        ),
+        msgspec.structs.replace(
+            plan_of([["a"]], inputs=PRICES), pins=(Pin(variable="p", source="p", revision=2),)
+        ),
         plan_of([["a", "b", "c"]], [["d", "e"]], interval_ns=None),
         plan_of(),
     ]

@@ -94,7 +94,7 @@ def lower_column(values: Array, *, zone: str = "") -> tuple[Column, list[bytes]]
         counts, valid = _nanoseconds(values)
         utc = "UTC" if zone else ""
         column = Column(type=name, nulls=valid is not None, zone=utc)  # type: ignore[arg-type]  # one of its literals
-        return column, [*_bitmap(valid), counts.tobytes()]
+        return column, [*lower_bitmap(valid), counts.tobytes()]
     return Column(type=name), [_canonical(values, _TYPES[name]).tobytes()]
 
 
@@ -103,7 +103,7 @@ def lower_nullable(values: Array, valid: Array) -> tuple[Column, list[bytes]]:
     column, buffers = lower_column(values)
     mask = None if valid.all() else valid
     column = msgspec.structs.replace(column, nullable=True, nulls=mask is not None)
-    return column, [*_bitmap(mask), *buffers]
+    return column, [*lower_bitmap(mask), *buffers]
 
 
 def _canonical(values: Array, dtype: np.dtype[Any]) -> Array:
@@ -146,7 +146,8 @@ def _nanoseconds(values: Array) -> tuple[Array, Array | None]:
     return raw * factor, ~missing if missing.any() else None
 
 
-def _bitmap(valid: Array | None) -> list[bytes]:
+def lower_bitmap(valid: Array | None) -> list[bytes]:
+    """Return the bitmap of what is not missing; none where nothing is."""
     return [] if valid is None else [np.packbits(valid, bitorder="little").tobytes()]
 
 

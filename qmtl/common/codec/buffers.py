@@ -26,7 +26,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     Attributes:
         type: Logical type: a NumPy name such as ``float64``; ``datetime`` and ``timedelta`` in
-            nanoseconds; ``utf8``.
+            nanoseconds; ``date`` in days since 1970 as int32, of polars; ``utf8``.
         nulls: Whether a validity bitmap comes first.
         nullable: Whether the column is of pandas' nullable type of that name.
         zone: ``UTC`` for aware times.
@@ -64,15 +64,15 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """What a body holds.
 
     Attributes:
-        kind: Array, series or frame.
+        kind: Array, series or frame; the latter two of pandas or of polars.
         columns: One for an array or a series.
         shape: Of an array; ``[rows]`` of a series; ``[rows, columns]`` of a frame.
-        index: Labels of the rows.
+        index: Labels of the rows, of pandas.
         labels: Labels of a frame's columns.
-        name: Of a series.
+        name: Of a series; the list of all columns' names of a polars frame.
     """
 
-    kind: Literal["array", "series", "frame"]
+    kind: Literal["array", "series", "frame", "polars_series", "polars_frame"]
     columns: list[Column]
     shape: list[Count]
     index: Labels | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from qmtl.common.codec.arrays import read_array
-from qmtl.common.codec.buffers import Header, unpack
+from qmtl.common.codec.buffers import Buffers, Header, unpack
 from qmtl.common.codec.raising import raise_extension
+from qmtl.common.errors import UnsupportedValue
 
 _decoder = msgspec.msgpack.Decoder(Header, ext_hook=raise_extension)
 
@@ -16,14 +17,30 @@ def read(body: memoryview) -> object:
 
     Raises:
         CorruptValue: The body is malformed; NumPy's and pandas' own errors may come too.
+        UnsupportedValue: It is of polars, which is not installed.
     """
     header, buffers = unpack(body, _decoder)
     value: object
     if header.kind == "array":
         value = read_array(header, buffers)
+    elif header.kind in {"polars_series", "polars_frame"}:
+        value = _read_polars(header, buffers)
     else:
         from qmtl.common.codec import frame_reading  # noqa: PLC0415 (arrays pay no pandas import)
 
         value = frame_reading.read_frame(header, buffers)
     buffers.finish()
     return value
+
+
+def _read_polars(header: Header, buffers: Buffers) -> object:
+    try:
+        from qmtl.common.codec import polars_reading  # noqa: PLC0415 (polars is optional)
+    except ModuleNotFoundError as error:
+        if error.name != "polars":
+            raise
+        raise UnsupportedValue(
+            "The value is of polars, which is not installed.",
+            hint="Install it with: pip install 'qmtl[polars]'",
+        ) from None
+    return polars_reading.read_polars(header, buffers)

@@ -48,7 +48,9 @@ def _lower_foreign(value: object) -> object:
 
         return frames.lower_pandas(value)
     if library == "polars":
-        raise refuse_type(value, hint="Convert it with .to_pandas() or .to_dicts().")
+        from qmtl.common.codec import polars_lowering  # noqa: PLC0415 (nor polars')
+
+        return polars_lowering.lower_polars(value)
     raise refuse_type(value, hint=_hint(value))
 
 

@@ -34,16 +34,17 @@ def encode(value: object, *, limit_bytes: int | None = None) -> bytes:
     """Return the canonical bytes of a value.
 
     What is not kept: the order of a dict's keys; NaN payloads; the zone of an aware time (it
-    becomes UTC) and a time's ``fold``; NumPy scalars (they become Python's); the unit of NumPy
-    and pandas times (nanoseconds); a frame's ``attrs``, an index's ``freq``; whether text is held
-    as pandas' ``str``, ``string`` or Python objects, and what stands for a missing text; whether
-    equal integer labels are a RangeIndex.
+    becomes UTC) and a time's ``fold``; NumPy scalars (they become Python's); the unit of NumPy,
+    pandas and polars times (nanoseconds); a polars object's chunks; a frame's ``attrs``, an
+    index's ``freq``; whether text is held as pandas' ``str``, ``string`` or Python objects, and
+    what stands for a missing text; whether equal integer labels are a RangeIndex.
 
     Args:
         value: None, bool, int, float, str, bytes, datetime, date, timedelta, list, tuple, dict
             with str keys, NumPy scalar or array, pandas Timestamp, Timedelta, Series or
-            DataFrame. Categorical, interval, period and sparse columns are refused, and so are
-            columns of Python objects other than text.
+            DataFrame, polars Series or DataFrame. Columns of other than numbers, booleans,
+            times and text are refused: categorical, interval, period and sparse ones of pandas,
+            nested ones of polars, Python objects.
         limit_bytes: Largest length of the result.
 
     Raises:
@@ -66,6 +67,7 @@ def decode(data: bytes) -> object:
 
     Raises:
         CorruptValue: The bytes are not an encoded value.
+        UnsupportedValue: It is of polars, which is not installed.
     """
     if not data:
         raise CorruptValue("An encoded value has at least one byte.")

@@ -176,7 +176,8 @@ class Ledger(Protocol):
         A node that is committed already keeps its first record and value. For every node that is
         new: its record and value, a point in its line's history where it has a result and an
         interval and the execution is not adhoc (trimmed to the plan's ``max_history``, one point a
-        bucket), and its place in one outbox entry of this commit; without new nodes there is none.
+        bucket: the latest, but none of older pins in place of one of newer), and its place in one
+        outbox entry of this commit; without new nodes there is none.
         Repeating an accepted commit is accepted and changes nothing.
 
         Raises:

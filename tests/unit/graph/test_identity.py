@@ -201,6 +201,7 @@ def test_plain_annotations_reach_nothing() -> None:
         ),
         ("@node\ndef a(prices): return random.random()", True),
         ("@node\ndef a(prices): return prices.sample(3)", True),
+        ("@node\ndef a(prices): return getattr(prices, 'sample')(3)", True),
         ("@node\ndef a(prices): return math.sqrt(2)", False),
     ],
 )

@@ -133,3 +133,14 @@ def test_a_declaration_of_a_lookup_is_no_value() -> None:
     found = problems(HEAD + "PAST = window('a', 1)\n")
     assert [each.code for each in found] == ["QMTL-128"]
     assert "inputs=" in found[0].hint
+
+
+@pytest.mark.parametrize(
+    ("interval", "kept"),
+    [("1d", 10 + 1 + 1), ("1w", 10 + 7 + 1)],
+)
+def test_a_node_keeps_what_its_windows_need_beyond_the_results_of_their_own_bucket(
+    interval: str, kept: int
+) -> None:
+    text = HEAD + reading("window('a', 10)", interval=repr(interval))
+    assert parse_strategy(text).nodes[0].max_history == kept

@@ -138,12 +138,21 @@ def test_pythons_warnings_about_a_text_stay_silent() -> None:
         ("X = {}\ndef f():\n  del X['a']", "QMTL-115"),
         ("X = []\ndef f(): X[0].y += 1", "QMTL-115"),
         ("def f(): f.count = 1", "QMTL-115"),
+        ("X = []\ndef f(): X.append(1)", "QMTL-115"),
+        ("X = {'a': []}\ndef f(): X['a'].append(1)", "QMTL-115"),
+        ("X = set()\ndef f(): X.add(1)", "QMTL-115"),
+        ("X = []\nY = X.append(1)", "QMTL-115"),
+        ("X = []\ndef f(a=X.append(1)): pass", "QMTL-115"),
+        ("X = []\nclass C:\n  x = X.append(1)", "QMTL-115"),
+        ("class C:\n  seen = []\ndef f(): C.seen.append(1)", "QMTL-115"),
         ("import numpy as np\ndef f(): np.x = 1", "QMTL-115"),
         ("X = [i for i in range(3)]", "QMTL-116"),
         ("def f(): pass\nX = f()", "QMTL-116"),
         ("class C: pass\nX = C()", "QMTL-116"),
         ("X = Y\nY = 1", "QMTL-116"),
         ("import numpy as np\nRNG = np.random.default_rng(1)", "QMTL-116"),
+        ("import itertools\nX = itertools.count()", "QMTL-116"),
+        ("X = [iter([1])]", "QMTL-116"),
         ("def d(f): return f\n@d\ndef g(): pass", "QMTL-117"),
         ("import numpy as np\n@np.vectorize\ndef g(x): return x", "QMTL-117"),
         ("async def f(): pass", "QMTL-118"),
@@ -154,6 +163,22 @@ def test_pythons_warnings_about_a_text_stay_silent() -> None:
 )
 def test_what_the_language_does_not_have_is_refused(line: str, code: str) -> None:
     assert code in codes_of(HEAD + NODE + line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "X = [1]\ndef f():\n  X = []\n  X.append(1)\n  return X",
+        "X = [1]\ndef f(): return sorted(X), X.count(1), list(X).append(2)",
+        "import numpy as np\ndef f(x): return np.append(np.sort(x), 1)",
+        "import pandas as pd\nX = pd.Series([1.0])\ndef f(x): return X.add(x)",
+        "class C:\n  @staticmethod\n  def update(x): return x\ndef f(): return C.update(1)",
+        "X = dict(zip('ab', (1, 2)))",
+        "import itertools\nX = tuple(itertools.product((1, 2), repeat=2))",
+    ],
+)
+def test_what_only_looks_like_a_change_of_the_module_is_accepted(line: str) -> None:
+    parse_strategy(HEAD + NODE + line)
 
 
 @pytest.mark.parametrize(

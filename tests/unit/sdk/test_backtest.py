@@ -277,3 +277,31 @@ def test_a_bucket_in_which_nothing_changed_reuses_the_results_of_the_one_before(
 def test_a_notebook_shows_the_counts_of_a_backtest() -> None:
     html = pipeline(FAILING).backtest({"prices": PRICES})._repr_html_()
     assert "<td>picky</td><td>3</td><td>1</td>" in html
+
+
+def test_a_window_as_long_as_the_history_is_full_whenever_its_bucket_runs() -> None:
+    hours = pd.Series(1.0, index=pd.date_range("2026-01-01", periods=120, freq="h", tz="UTC"))
+    text = (
+        HEADER.replace("1d", "1h")
+        + """
+@node(interval="1d", max_history=2, inputs={"past": window("self", 2)})
+def days(prices, past):
+    return len(past)
+
+@node
+def read(days):
+    return days
+
+@node(max_history=2)
+def hour(prices):
+    return 1
+
+@node(interval="1d", inputs={"hours": window("hour", 2)})
+def found(hours):
+    return len(hours)
+"""
+    )
+    frames = Pipeline.from_source(text).backtest({"prices": hours}, start="2026-01-03")
+    assert frames["days"]["value"].tolist() == [0, 1, 2, 2]
+    assert frames["read"]["value"].tolist() == [0] * 24 + [1] * 24 + [2] * 25
+    assert frames["found"]["value"].tolist() == [0, 2, 2, 2]

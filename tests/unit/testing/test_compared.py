@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from qmtl.testing.compared import Tolerance, first_difference
@@ -29,6 +30,8 @@ SERIES = pd.Series([1.0, 2.0], index=DAYS, name="close")
         (SERIES.to_frame(), SERIES.to_frame()),
         (np.array([[1.0, math.nan]]), np.array([[1.0, math.nan]])),
         (np.array([1, 2]), [1, 2]),
+        (pl.Series("a", [0.1 + 0.2, None, math.nan]), pl.Series("a", [0.3, None, math.nan])),
+        (pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [1.0]})),
     ],
 )
 def test_equal_within_the_tolerance(actual: object, expected: object) -> None:
@@ -38,6 +41,10 @@ def test_equal_within_the_tolerance(actual: object, expected: object) -> None:
 @pytest.mark.parametrize(
     ("actual", "expected", "words"),
     [
+        (pl.Series([1, 2]), pl.Series([1, 3]), "value[1] is 2, expected 3"),
+        (pl.Series("a", [1]), pl.Series("b", [1]), "value.name"),
+        (pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [2]}), "value['a'][0] is 1, expected 2"),
+        (pl.DataFrame({"a": [1]}), pl.DataFrame({"b": [1]}), "value.columns[0]"),
         (1.0, 1.1, "value is 1.0, expected 1.1"),
         (True, 1, "value is True, expected 1 (it is bool, expected int)"),
         ((1,), [1], "value is (1,), expected [1] (it is tuple, expected list)"),

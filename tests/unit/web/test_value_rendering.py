@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from qmtl.common.codec import decode, encode
@@ -82,6 +83,25 @@ def test_a_series_shows_its_name():
         "data": [3],
         "rows_total": 3,
     }
+
+
+def test_polars_shows_numbered_rows():
+    at = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+    frame = pl.DataFrame({"at": [at, None], "close": [1.5, math.nan], "took": [timedelta(1)] * 2})
+    took = {"$microseconds": 86_400_000_000}
+    assert rendered(frame) == {
+        "index": [0, 1],
+        "columns": ["at", "close", "took"],
+        "data": [["2026-11-23T09:30:00Z", 1.5, took], [None, {"$float": "NaN"}, took]],
+        "rows_total": 2,
+    }
+    assert rendered(pl.Series("close", [1, 2, 3]), rows=1) == {
+        "index": [2],
+        "name": "close",
+        "data": [3],
+        "rows_total": 3,
+    }
+    assert type_name(frame) == "polars.DataFrame"
 
 
 def test_no_rows_can_be_asked_for():

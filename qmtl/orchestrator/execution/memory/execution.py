@@ -23,7 +23,7 @@ from qmtl.orchestrator.execution.ledger import (
     Due,
     NodeCommit,
 )
-from qmtl.orchestrator.execution.planned import OpenShard, open_record
+from qmtl.orchestrator.execution.planned import OpenShard, Pinned, open_record, pinned
 
 MOST_DOUBLINGS = 4
 
@@ -58,6 +58,7 @@ class LiveExecution:
     token: int = 0
     shards: dict[tuple[int, int], Shard] = field(default_factory=dict)
     nodes: dict[str, PlannedNode] = field(default_factory=dict)
+    pinned: dict[str, Pinned] = field(default_factory=dict)
     records: dict[str, NodeRecord] = field(default_factory=dict)
     values: dict[str, bytes] = field(default_factory=dict)
 
@@ -76,6 +77,7 @@ class LiveExecution:
             return False
         self.plan = plan
         self.nodes = {node.node_id: node for node in plan.nodes}
+        self.pinned = pinned(plan)
         for s, stage in enumerate(plan.stages):
             for k in range(len(stage)):
                 self.shards[s, k] = Shard(tuple(n.node_id for n in plan.shard(s, k)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from qmtl.common.clock import now_ms
 from qmtl.common.errors import UnknownExecution
@@ -29,7 +30,14 @@ from qmtl.orchestrator.execution.ledger import (
 from qmtl.orchestrator.execution.memory.commits import CommitQueue
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
 from qmtl.orchestrator.execution.pages import check_cursor, place
-from qmtl.orchestrator.execution.planned import bucket_ms, history_length
+from qmtl.orchestrator.execution.planned import Pinned, bucket_ms, history_length
+
+
+class _Kept(NamedTuple):
+    """A point and what its execution had pinned."""
+
+    point: HistoryPoint
+    pinned: Pinned
 
 
 class MemoryLedger:
@@ -39,7 +47,7 @@ class MemoryLedger:
         self._clock = clock
         self._lock = threading.RLock()
         self._live: dict[str, LiveExecution] = {}
-        self._histories: dict[tuple[Line, str], dict[int, HistoryPoint]] = defaultdict(dict)
+        self._histories: dict[tuple[Line, str], dict[int, _Kept]] = defaultdict(dict)
         self.commits = CommitQueue(clock)
 
     def ping(self) -> None:
@@ -152,9 +160,13 @@ class MemoryLedger:
             return
         points = self._histories[known.execution.line, record.node_id]
         bucket = bucket_ms(node)
-        points[bucket] = HistoryPoint(
+        pinned = known.pinned[record.node_id]
+        if bucket in points and points[bucket].pinned.outdates(pinned):
+            return
+        point = HistoryPoint(
             bucket_ms=bucket, execution_id=known.execution.id, digest=record.digest
         )
+        points[bucket] = _Kept(point, pinned)
         for oldest in sorted(points)[:-keep]:
             del points[oldest]
 
@@ -198,7 +210,7 @@ class MemoryLedger:
         buckets = sorted(
             (b for b in points if wanted.until_ms is None or b <= wanted.until_ms), reverse=True
         )
-        return [points[bucket] for bucket in buckets[: max(wanted.count, 0)]]
+        return [points[bucket].point for bucket in buckets[: max(wanted.count, 0)]]
 
     def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
         with self._lock:

@@ -16,7 +16,7 @@ from qmtl.models.execution import (
     Plan,
 )
 from qmtl.orchestrator.execution.ledger import NodeCommit
-from qmtl.orchestrator.execution.planned import OpenShard, bucket_ms, history_length
+from qmtl.orchestrator.execution.planned import OpenShard, bucket_ms, history_length, pinned
 
 INLINE = b"i"  # first byte of a value that stands in place
 APART = b"r"  # first byte of the address of one that does not
@@ -64,8 +64,11 @@ def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
 def plan_arguments(plan: Plan) -> list[str]:
     """Return the facts of nodes and the fields of shards that ``start.lua`` keeps."""
     facts: list[str] = []
+    pins = pinned(plan)
     for node in plan.nodes:
-        facts += (node.node_id, f"{bucket_ms(node)}:{history_length(node)}")
+        own = pins[node.node_id]
+        told = f"{bucket_ms(node)}:{history_length(node)}:{own.revision}@{own.sources}"
+        facts += (node.node_id, told)
     shards: list[str] = []
     for s, stage in enumerate(plan.stages):
         shards += (f"{s}:shards", str(len(stage)), f"{s}:open", str(len(stage)))
@@ -106,8 +109,11 @@ def _tagged(value: bytes | None) -> bytes:
 
 
 def history_point(member: bytes) -> HistoryPoint:
-    """Read a member of a history, ``bucket_ms:digest:execution id``."""
-    bucket, digest, execution_id = member.decode().split(":", 2)
+    """Read a member of a history: ``bucket_ms:digest:execution id:revision@sources``.
+
+    Members of an earlier form end with the execution's id.
+    """
+    bucket, digest, execution_id, *_ = member.decode().split(":")
     return HistoryPoint(bucket_ms=int(bucket), execution_id=execution_id, digest=digest)
 
 

@@ -8,6 +8,19 @@
 -- Reply  'ACCEPTED'; or, with nothing written: 'REFUSED' (another token, or not RUNNING),
 --        'UNPLANNED' (a node that is not in the plan), 'MISSING' (a large value is not there)
 
+-- Whether a bucket has a point of newer pins on the same sources. A member or a fact of the form
+-- without pins, which does not end with 'revision@sources', is newer than nothing.
+local function is_outdated(history, bucket, pins)
+  local revision, sources = string.match(pins, '^(%d+)@(%x+)$')
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', history, bucket, bucket)) do
+    local kept, of = string.match(member, ':(%d+)@(%x+)$')
+    if kept and of == sources and tonumber(kept) > tonumber(revision) then
+      return true
+    end
+  end
+  return false
+end
+
 local execution = redis.call('HMGET', KEYS[1], 'state', 'tenant', 'histories')
 local name = ARGV[2] .. ':' .. ARGV[3]
 if execution[1] ~= 'RUNNING' or redis.call('HGET', KEYS[2], name .. ':token') ~= ARGV[4] then
@@ -55,11 +68,15 @@ for _, index in ipairs(fresh) do
   end
   if ARGV[at + 3] == '1' then
     results = results + 1
-    local bucket, keep = string.match(facts[index], '^(-?%d+):(%d+)$')
-    if histories ~= '' and keep ~= '0' and digest ~= '' then
-      local history = histories .. id
+    local bucket, keep = string.match(facts[index], '^(-?%d+):(%d+)')
+    local pins = string.match(facts[index], '^-?%d+:%d+:(.+)$') or ''
+    local history = histories .. id
+    if
+      histories ~= '' and keep ~= '0' and digest ~= '' and not is_outdated(history, bucket, pins)
+    then
       redis.call('ZREMRANGEBYSCORE', history, bucket, bucket)
-      redis.call('ZADD', history, bucket, bucket .. ':' .. digest .. ':' .. ARGV[1])
+      local member = bucket .. ':' .. digest .. ':' .. ARGV[1]
+      redis.call('ZADD', history, bucket, pins == '' and member or member .. ':' .. pins)
       redis.call('ZREMRANGEBYRANK', history, 0, -(tonumber(keep) + 1))
     end
   end

@@ -3,7 +3,7 @@
 -- KEYS   1 execution  2 plan  3 node facts  4 shards  5 due  6 open counts
 -- ARGV   1 execution id  2 plan document  3 number of stages  4 number of nodes
 --        5 index in ARGV of the last node fact
---        6.. pairs of node id and 'bucket_ms:points of history to keep'
+--        6.. pairs of node id and 'bucket_ms:points of history to keep:revision@sources'
 --        then pairs of fields of the shards: '0:shards', '0:open', '0:0:nodes', ...
 -- Reply  1, or 0 where the execution is not PENDING
 
