@@ -11,6 +11,7 @@ from qmtl.models.datanode import QueryInput
 from qmtl.models.points import Points
 from qmtl.sdk.backtest import Backtest
 from qmtl.sdk.data import Data, default_as_of_ns, read_inputs, read_points
+from qmtl.sdk.determinism import like_a_server
 from qmtl.sdk.display import watched
 from qmtl.sdk.line import LocalLine, Peer
 from qmtl.sdk.memo import Memo
@@ -97,7 +98,8 @@ class Analyzer:
         as_of_ns = self._default_as_of(points) if as_of is None else nanoseconds(as_of)
         lines = {p.spec.name: p.line() for p in self._all}
         members = self._members(points, lines, targets, Memo())
-        run_together(members, as_of_ns)
+        with like_a_server(p.engine() for p in self._all):
+            run_together(members, as_of_ns)
         own = members[-1]
         return own.walk.results(own.commits, as_of_ns)
 
@@ -136,7 +138,10 @@ class Analyzer:
         members = self._members(points, short_lines(self._all), targets, memo)
         start_ns, end_ns = self._span(points, start, end)
         tours = [Tour(m, start_ns, end_ns, step, trimmed=start is None) for m in members]
-        with watched("Backtest", on_progress) as report:
+        with (
+            like_a_server(p.engine() for p in self._all),
+            watched("Backtest", on_progress) as report,
+        ):
             tour_together(tours, memo, report)
         *others, own = tours
         return own.backtest({t.member.pipeline.spec.name: t.backtest() for t in others})

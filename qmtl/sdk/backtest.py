@@ -15,6 +15,7 @@ from qmtl.models.points import Points
 from qmtl.orchestrator.execution.inputs import encode_points
 from qmtl.sdk.backtest_worker import Job
 from qmtl.sdk.backtest_workers import Workers
+from qmtl.sdk.determinism import like_a_server
 from qmtl.sdk.display import counts_html
 from qmtl.sdk.execution import Given, LocalEngine, Progress, Walk
 from qmtl.sdk.history import bucket_index
@@ -156,6 +157,7 @@ def run_backtest(
     walked = times_ns[first:]
     tracks = Tracks(shape)
     with ExitStack() as stack:
+        stack.enter_context(like_a_server([engine]))
         ready = _ready(engine, points, walk.shape, walked, processes, stack)
         for done, (as_of_ns, given) in enumerate(zip(walked, ready, strict=True), 1):
             if given is not None and len(given) == len(shape.steps):

@@ -19,6 +19,7 @@ from qmtl.sandbox.calls import NodeError
 from qmtl.sandbox.capture import Capture
 from qmtl.sandbox.evaluate import Evaluator, failed, load_module
 from qmtl.sandbox.failure import describe
+from qmtl.sdk.determinism import like_a_server, one_blas_thread
 from qmtl.sdk.line import Kept, LineReader, LocalLine, Peer
 from qmtl.sdk.memo import Memo
 from qmtl.sdk.results import Result, Results
@@ -43,6 +44,7 @@ class LocalEngine:
         settings = Settings()
         self._limits = Limits(settings.node_timeout_s, settings.node_memory_bytes)
         self._value_limit_bytes = settings.value_limit_bytes
+        self.warned = False  # of what hashes may show in
         self._loaded: Evaluator | NodeError | None = None
         self._shapes: dict[tuple[str, ...], Shape] = {}
 
@@ -82,7 +84,8 @@ class LocalEngine:
             MissingData: A source that is read has no visible point.
         """
         walk = Walk(self, points, targets=targets, line=line, peers=peers)
-        return walk.results(walk.at(as_of_ns, on_progress=on_progress), as_of_ns)
+        with like_a_server([self]):
+            return walk.results(walk.at(as_of_ns, on_progress=on_progress), as_of_ns)
 
     def evaluator(self) -> Evaluator | NodeError:
         """Return what calls the nodes, or why the strategy's module cannot be executed."""
@@ -93,6 +96,7 @@ class LocalEngine:
                 self._loaded = Evaluator(namespace, limit_bytes=self._value_limit_bytes)
             except (Exception, SystemExit) as raised:  # noqa: BLE001 - a module may raise anything
                 self._loaded = describe(raised)
+            one_blas_thread.extend()
         return self._loaded
 
 
