@@ -201,6 +201,6 @@ def _sorted(times: list[int], values: list[list[float]], columns: tuple[str, ...
         when = format_time(int(moments[repeated[0]]) * MILLISECOND)
         raise InvalidPoint(
             f"Rows {first} and {second} have the same time {when}.",
-            hint="Send a correction in a request of its own.",
+            hint="Keep one of them; a correction goes to a server in a request of its own.",
         )
     return Points(columns, moments, table)
