@@ -107,11 +107,6 @@ class Dag:
         """Return all that rests on the given nodes, without the given nodes themselves."""
         return _closure(names, self.downstreams)
 
-    def restricted(self, names: Iterable[str]) -> Dag:
-        """Return the subgraph induced by the given nodes."""
-        kept = set(names)
-        return Dag.of({n: [u for u in self.upstreams[n] if u in kept] for n in kept})
-
 
 def _reversed(upstreams: Edges) -> dict[str, tuple[str, ...]]:
     readers: dict[str, list[str]] = {name: [] for name in upstreams}

@@ -120,8 +120,3 @@ class Reaches:
     def _modules(self, parts: list[_Part]) -> set[str]:
         names = {name for part in parts for name in part.imports}
         return {i.module.partition(".")[0] for name in names for i in self._index.imports[name]}
-
-
-def reachable(index: ModuleIndex, function: str) -> Reach:
-    """Return what one function of a module rests on; for many, keep a ``Reaches``."""
-    return Reaches(index).reach(function)

@@ -43,11 +43,6 @@ class Registry:
 
     # --- registration --------------------------------------------------------------------------
 
-    @staticmethod
-    def version_of(strategy: str, source_text: str) -> str:
-        """Return the id of the version that a source text makes."""
-        return registration.version_of(strategy, source_text)
-
     def register_strategy(
         self, tenant: str, *, by: str, source_text: str, spec: StrategySpec, at_ms: int
     ) -> tuple[StrategyVersion, bool]:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from msgspec.structs import replace
-
 from qmtl.common.clock import now_ns
 from qmtl.common.codec import decode, digest, encode
 from qmtl.sandbox.calls import Call, NodeError, Outcome
@@ -131,21 +129,6 @@ class Evaluator:
         """Return what was printed; the next call, or a thread that goes on, prints elsewhere."""
         capture, self._capture = self._capture, Capture()
         return capture.text()
-
-
-def evaluate(
-    namespace: Mapping[str, Any],
-    call: Call,
-    arguments: Mapping[str, bytes],
-    *,
-    limit_bytes: int | None = None,
-) -> Outcome:
-    """Make one call; ``arguments`` are the encoded values of what it reads, by argument."""
-    kinds = {argument: kind for argument, kind, _ in call.lookups}
-    inputs = tuple((argument, argument) for argument in arguments if argument not in kinds)
-    lookups = tuple((argument, kind, argument) for argument, kind in kinds.items())
-    keyed = replace(call, inputs=inputs, lookups=lookups)
-    return Evaluator(namespace, limit_bytes=limit_bytes).evaluate(keyed, arguments)
 
 
 def _is_ctrl_c(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from qmtl.common.errors import InvalidRequest, QmtlError, Unavailable, to_document
+from qmtl.graph.identity import strategy_version
 from qmtl.models.strategy import Deployment, Submission, SubmissionState
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.parsing.parser import parse_strategy
@@ -146,7 +147,7 @@ class SubmissionService:
             "node_id": view.node_id,
             "binding": binding,
             "strategy": spec.name,
-            "version": self._registry.version_of(spec.name, source),
+            "version": strategy_version(spec.name, source),
         }
 
     def _activate(self, submission: Submission, at_ms: int) -> Deployment:

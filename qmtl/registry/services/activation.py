@@ -70,9 +70,7 @@ def activate_strategy(
         by=by,
         operation=operation,
     )
-    made = graph.set_deployment(change, expected=active if expected is None else expected or None)
-    state.put_deployment(made)
-    return made
+    return _changed(graph, state, change, active if expected is None else expected or None)
 
 
 def deactivate_strategy(
@@ -112,7 +110,14 @@ def deactivate_strategy(
         by=by,
         operation=operation,
     )
-    made = graph.set_deployment(change, expected=active if expected is None else expected or None)
+    return _changed(graph, state, change, active if expected is None else expected or None)
+
+
+def _changed(
+    graph: GraphStore, state: StateStore, change: Deployment, expected: str | None
+) -> Deployment:
+    """Change the deployment where ``expected`` is active: the graph first, then its copy."""
+    made = graph.set_deployment(change, expected=expected)
     state.put_deployment(made)
     return made
 

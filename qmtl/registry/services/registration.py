@@ -6,23 +6,13 @@ a copy that is not there is an absence, which ``read_version`` repairs from the 
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 
 from qmtl.common.errors import Unavailable, UnknownTarget
+from qmtl.graph.identity import source_digest, strategy_version
 from qmtl.models.strategy import NodeView, StrategySpec, StrategyVersion
 from qmtl.registry.db.graph_store import GraphStore
 from qmtl.registry.db.state_store import StateStore
-
-
-def version_of(strategy: str, source_text: str) -> str:
-    """Return the id of a version: the hash of the strategy's name and its source text."""
-    name, text = strategy.encode(), source_text.encode()
-    return _hash(len(name).to_bytes(8, "big") + name + text)
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def register_strategy(
@@ -115,8 +105,8 @@ def _version(
 ) -> StrategyVersion:
     return StrategyVersion(
         tenant=tenant,
-        version=version_of(spec.name, source_text),
-        source_digest=_hash(source_text.encode()),
+        version=strategy_version(spec.name, source_text),
+        source_digest=source_digest(source_text),
         source_text=source_text,
         spec=spec,
         created_at_ms=at_ms,

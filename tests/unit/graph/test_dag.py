@@ -40,13 +40,6 @@ def test_ancestors_and_descendants_leave_out_the_nodes_asked_about() -> None:
     assert dag.ancestors(["a"]) == frozenset()
 
 
-def test_a_restricted_graph_keeps_only_edges_between_what_is_kept() -> None:
-    dag = Dag.of(DIAMOND).restricted(["d", "b"])
-    assert dict(dag.upstreams) == {"b": (), "d": ("b",)}
-    assert len(dag) == 2
-    assert "a" not in dag
-
-
 def test_the_empty_graph_is_a_graph() -> None:
     assert Dag.of({}).order == ()
     assert Dag.of({}).levels() == ()

@@ -20,6 +20,7 @@ from qmtl.common.errors import (
     UnknownTarget,
     UnknownVersion,
 )
+from qmtl.graph.identity import strategy_version
 from qmtl.models.strategy import Deployment, StrategySpec, StrategyVersion
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
@@ -125,8 +126,8 @@ class TestRegistering:
     def test_the_version_is_known_beforehand(self, house: House) -> None:
         version = house.register("text")
 
-        assert version.version == Registry.version_of("crossover", "text")
-        assert version.version != Registry.version_of("crosso", "vertext")
+        assert version.version == strategy_version("crossover", "text")
+        assert version.version != strategy_version("crosso", "vertext")
         assert len(version.version) == len(version.source_digest) == 32
 
     def test_both_graph_and_copy_have_it(self, house: House) -> None:
@@ -153,7 +154,7 @@ class TestRegistering:
 
         with pytest.raises(SourceConflict):
             house.register("late", spec=spec)
-        version = Registry.version_of("late", "late")
+        version = strategy_version("late", "late")
         assert house.state.get_version(T, "late", version) is None
 
     def test_unknown_versions_are_told_apart_from_unknown_strategies(self, house: House) -> None:
@@ -186,7 +187,7 @@ class TestSingleNodes:
         with pytest.raises(IncompleteVersion):
             house.activate()
         with pytest.raises(IncompleteVersion):
-            house.activate(Registry.version_of("crossover", "v1"))
+            house.activate(strategy_version("crossover", "v1"))
 
     def test_submitting_the_whole_completes_it_even_where_the_copy_lagged(
         self, house: House
