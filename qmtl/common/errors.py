@@ -196,6 +196,21 @@ class ExecutionFailed(QmtlError):
     code = "QMTL-404"
 
 
+
+class NotEnded(Conflict):
+    """What was asked for needs an execution that has ended."""
+
+    code = "QMTL-405"
+
+
+class HasEnded(Conflict):
+    """What was asked for needs an execution that has not ended."""
+
+    code = "QMTL-406"
+
+
+DEADLINE_PASSED = "QMTL-407"
+
 # What a node's record may say went wrong; never raised across a process.
 NODE_RAISED = "QMTL-410"
 NODE_TIMED_OUT = "QMTL-411"
@@ -239,6 +254,16 @@ class InvalidSetting(QmtlError):
     """A setting of the environment cannot be used; the message names the variable."""
 
     code = "QMTL-503"
+
+
+class Overloaded(QmtlError):
+    """More executions wait than the system takes; it takes this one later."""
+
+    code = "QMTL-504"
+
+    def __init__(self, detail: str, *, retry_after_s: int, hint: str | None = None) -> None:
+        super().__init__(detail, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 # --- 9xx: the system itself --------------------------------------------------------------------

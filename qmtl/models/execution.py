@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from qmtl.common.timeline import floor_bucket
 from qmtl.models.datanode import Input
 
 
@@ -24,6 +25,14 @@ class ExecutionState(StrEnum):
     def ended(self) -> bool:
         """Whether the state is final for this attempt."""
         return self not in {ExecutionState.PENDING, ExecutionState.RUNNING}
+
+
+class Priority(StrEnum):
+    """Which of two executions that wait is run first."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
 
 
 class NodeState(StrEnum):
@@ -79,7 +88,12 @@ class Execution(Struct, frozen=True, kw_only=True):
         adhoc: Whether its line is its own (inline inputs, or a named version).
         targets: Bindings asked for; empty for all.
         cause: What made it: ``bucket``, ``key:…`` or ``manual:…``.
-        attempt: Counts resumes, from 1.
+        attempt: Counts resumes and retries, from 1.
+        priority: ``low``, ``normal`` or ``high``: which of two that wait is run first.
+        expires_s: Seconds after its creation at which it ends as FAILED if it runs still.
+        ordered: Whether it runs after those of its line that have earlier buckets, one at a time.
+        replays: The execution whose pins and history it reads again.
+        fresh: Whether this attempt computes what it computes, also where a result is known.
         stage: Index of the stage that is running; -1 before the plan.
         stages: How many stages the plan has; 0 before it.
         nodes_total: How many nodes the plan has.
@@ -98,6 +112,11 @@ class Execution(Struct, frozen=True, kw_only=True):
     cause: str
     by: str
     created_ms: int
+    priority: Priority = Priority.NORMAL
+    expires_s: float | None = None
+    ordered: bool = False
+    replays: str | None = None
+    fresh: bool = False
     state: ExecutionState = ExecutionState.PENDING
     attempt: int = 1
     stage: int = -1
@@ -166,14 +185,22 @@ def lookup_key(kind: Literal["window", "query"], node_id: str, argument: str) ->
     return f"{kind}:{node_id}:{argument}"
 
 
+class PinnedWindow(Struct, frozen=True, kw_only=True, array_like=True):
+    """What readers of a source at a bucket see: the digest of the encoded window."""
+
+    variable: str
+    bucket_ns: int
+    digest: str
+
+
 class PlannedNode(Struct, frozen=True, kw_only=True):
-    """A computation of a plan, once for all bindings of its id.
+    """A computation of a plan, once for all bindings of its id, alike at every time.
 
     Attributes:
         names: Its bindings in this version, sorted.
         inputs: As in its specification, but every ``NodeInput.binding`` is a node id here.
-        bucket_ns: The bucket it runs at.
-        content_key: What its result is determined by, 32 hex characters; seeds come from it.
+        cached: Whether equal inputs give its result again: not where it, or something that it
+            reads, is ``cache=False``.
     """
 
     node_id: str
@@ -182,13 +209,16 @@ class PlannedNode(Struct, frozen=True, kw_only=True):
     inputs: tuple[Input, ...]
     params: tuple[tuple[str, str], ...]
     interval_ns: int | None
-    bucket_ns: int
     timeout_s: float
     retries: int
     memory_bytes: int
     max_history: int
     seeded: bool
-    content_key: str
+    cached: bool = True
+
+    def bucket_ns(self, as_of_ns: int) -> int:
+        """Return the bucket that it runs at."""
+        return floor_bucket(as_of_ns, self.interval_ns)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -196,27 +226,42 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     Attributes:
         nodes: Every computation, in topological order.
+        shape: Names ``nodes``: plans of one version and the same targets share them.
+        as_of_ns: The execution's time.
         stages: ``stages[s][k]`` are indexes into ``nodes``: the k-th shard of stage s, in the order
-            in which it is computed.
+            in which it is computed. What is reused, or was done by an earlier attempt, stands in
+            none.
         pins: What it reads of its sources.
+        windows: What its readers see of them.
         lookups: What it reads of histories.
+        keys: The call key of each node, in the order of ``nodes``; empty where there is none.
+        seeds: By node id, of the nodes that draw random numbers.
+        cost_us: What each node was estimated to take, in microseconds, in the order of ``nodes``.
+        crossing_us: What a stage was estimated to cost beside its nodes.
     """
 
     nodes: tuple[PlannedNode, ...]
+    shape: str
+    as_of_ns: int
     stages: tuple[tuple[tuple[int, ...], ...], ...]
     pins: tuple[Pin, ...]
+    windows: tuple[PinnedWindow, ...] = ()
     lookups: tuple[Lookup, ...] = ()
+    keys: tuple[str, ...] = ()
+    seeds: dict[str, int] = {}
+    cost_us: tuple[int, ...] = ()
+    crossing_us: int = 0
 
     def shard(self, stage: int, shard: int) -> tuple[PlannedNode, ...]:
         """Return the nodes of a shard in the order in which it computes them."""
-        return tuple(self.nodes[i] for i in self.stages[stage][shard])
+        return tuple([self.nodes[i] for i in self.stages[stage][shard]])
 
     def bindings(self) -> Iterator[tuple[str, PlannedNode]]:
         """Return every (binding, computation), in topological order."""
         return ((name, node) for node in self.nodes for name in node.names)
 
 
-class NodeRecord(Struct, frozen=True, kw_only=True):
+class NodeRecord(Struct, frozen=True, kw_only=True, array_like=True):
     """What the ledger knows of a node of an execution."""
 
     node_id: str
@@ -236,6 +281,38 @@ class NodeResult(Struct, frozen=True, kw_only=True):
     name: str
     record: NodeRecord
     value: bytes | None = None
+
+
+class Spent(Struct, frozen=True, kw_only=True, array_like=True):
+    """Where the time of a shard went, in microseconds.
+
+    Attributes:
+        fetch_us: Reading what it reads.
+        execute_us: In its executor.
+        commit_us: Writing results while nothing was computed.
+    """
+
+    fetch_us: int = 0
+    execute_us: int = 0
+    commit_us: int = 0
+
+
+class ShardRecord(Struct, frozen=True, kw_only=True):
+    """How a shard of the present attempt went.
+
+    Attributes:
+        claims: How often it was claimed since a node of it was last committed.
+        alive: Whether a lease of it has not run out.
+        done_ms: When it was done; None before.
+    """
+
+    stage: int
+    shard: int
+    claims: int = 0
+    claimed_ms: int | None = None
+    alive: bool = False
+    done_ms: int | None = None
+    spent: Spent | None = None
 
 
 class HistoryPoint(Struct, frozen=True, kw_only=True):

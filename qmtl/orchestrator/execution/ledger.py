@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,7 +15,84 @@ from qmtl.models.execution import (
     Line,
     NodeRecord,
     Plan,
+    ShardRecord,
+    Spent,
 )
+from qmtl.orchestrator.execution.planned import Pinned
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPlace:
+    """Where a result stands in the history of its line, for all nodes of one interval alike.
+
+    Attributes:
+        interval_ms: Of the node.
+        bucket_ms: The bucket it ran at.
+        keep: How many buckets of this interval the line keeps at least.
+        pinned: How new the data is that it rests on.
+    """
+
+    interval_ms: int
+    bucket_ms: int
+    keep: int
+    pinned: Pinned
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCommit:
+    """A node that ended.
+
+    Attributes:
+        record: What became of it.
+        value: Its encoded value where its state has one.
+        key: The call key under which its result is found again; empty where it is not to be.
+        place: Where it stands in its line's history; None where it stands in none.
+    """
+
+    record: NodeRecord
+    value: bytes | None = None
+    key: str = ""
+    place: HistoryPlace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """A node whose result is taken from another execution of the tenant.
+
+    Attributes:
+        record: As it will stand in this execution: REUSED.
+        execution_id: Whose value it takes.
+        place: As of ``NodeCommit``.
+    """
+
+    record: NodeRecord
+    execution_id: str
+    key: str = ""
+    place: HistoryPlace | None = None
+
+
+class StartStatus(StrEnum):
+    """What a start led to."""
+
+    STARTED = "STARTED"  # the plan stands; the caller opens its first stage
+    ENDED = "ENDED"  # the plan left nothing to run; the execution has its final state
+    WAIT = "WAIT"  # another execution of its line comes first; nothing was written
+    LOST = "LOST"  # a value that was to be reused is gone; nothing was written
+    STALE = "STALE"  # it is not PENDING any more; nothing was written
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The answer to a start.
+
+    Attributes:
+        started_ms: By the ledger's clock, where it was started.
+        token: Of the only shard of the first stage, which is then claimed; else 0.
+    """
+
+    status: StartStatus
+    started_ms: int = 0
+    token: int = 0
 
 
 class ClaimStatus(StrEnum):
@@ -28,6 +105,19 @@ class ClaimStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What is known of call keys that a shard was about to compute, by key.
+
+    Attributes:
+        known: Keys with a result by now, and the execution that has it.
+        elsewhere: Keys that a living shard of another execution computes.
+    """
+
+    known: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The answer to a claim.
 
@@ -36,28 +126,24 @@ class Claim:
         token: What its commits must show.
         attempt: How often it was claimed since a node of it was last committed, this time
             included: a shard that ends its workers comes to high numbers.
-        committed: Its nodes that need not run again.
+        again: Whether it was claimed before, so that some of its nodes may be committed.
+        held: Of the keys that came with the claim.
     """
 
     status: ClaimStatus
     token: int = 0
     attempt: int = 0
-    committed: frozenset[str] = frozenset()
+    again: bool = False
+    held: Held = field(default_factory=Held)
 
 
 class CommitStatus(StrEnum):
     """What became of a commit."""
 
     ACCEPTED = "ACCEPTED"
+    STAGE_DONE = "STAGE_DONE"  # accepted, and no shard of the stage is open: advance is next
+    ENDED = "ENDED"  # accepted, and it was the last stage: the execution has its final state
     REFUSED = "REFUSED"  # an older token, or the execution is no longer running: nothing written
-
-
-@dataclass(frozen=True, slots=True)
-class NodeCommit:
-    """A node that ended, with its encoded value where its state has one."""
-
-    record: NodeRecord
-    value: bytes | None = None
 
 
 class AdvanceStatus(StrEnum):
@@ -75,36 +161,56 @@ class Due:
 
     ``stage`` is -1 for an execution that was never planned. ``shards`` are those of ``stage`` that
     are not done, have no living lease and are due; none where the stage is done, whose advance
-    never came.
+    never came. ``expired`` says that its time is over: it is to be failed, whatever it does.
     """
 
     tenant: str
     execution_id: str
     stage: int
     shards: tuple[int, ...]
+    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """The latest ``count`` points of a node at buckets up to ``until_ms``, None for any bucket."""
+    """The latest ``count`` points of a node at buckets up to ``until_ms``, None for any bucket.
+
+    ``interval_ms`` is the node's.
+    """
 
     node_id: str
+    interval_ms: int
     until_ms: int | None
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known before a plan is made.
+
+    Attributes:
+        sources: For each key that was asked for: an execution that has its result, or None.
+        cost_us: For each node that was asked for: what it took lately in microseconds, or None.
+    """
+
+    sources: Sequence[str | None]
+    cost_us: Sequence[int | None]
 
 
 class Ledger(Protocol):
     """Executions, their plans, node records and values, and the outbox of what was committed.
 
     The server's clock is the only clock. Each method is one atomic step, safe to repeat, and may
-    raise ``Unavailable``. A token is a number that grows with every claim of an execution; whoever
-    holds an older one than the shard's latest can change nothing.
+    raise ``Unavailable``. A token is a number that grows with every claim and every attempt of an
+    execution; whoever holds an older one than the shard's latest can change nothing.
     """
 
     def ping(self) -> None:
         """Return once the server answered."""
 
-    def create(self, execution: Execution, inputs: Mapping[str, bytes]) -> tuple[Execution, bool]:
+    def create(
+        self, execution: Execution, inputs: Mapping[str, bytes], *, most_open: int | None = None
+    ) -> tuple[Execution, bool]:
         """Keep a new execution with its inline inputs (variable -> encoded points).
 
         Its ``created_ms`` is kept as given, since it orders the pages; the ledger's clock gives
@@ -112,6 +218,9 @@ class Ledger(Protocol):
 
         Returns:
             The execution that has this id, and whether it is the new one.
+
+        Raises:
+            Overloaded: It would be new, and ``most_open`` executions have not ended.
         """
 
     def get(self, tenant: str, execution_id: str) -> Execution:
@@ -138,22 +247,80 @@ class Ledger(Protocol):
     def inputs(self, execution_id: str) -> dict[str, bytes]:
         """Return the inline inputs; empty where there are none."""
 
-    def start(self, execution_id: str, plan: Plan) -> bool:
-        """Store the plan, make the execution RUNNING at stage 0 and its nodes PENDING.
+    def outlook(
+        self, tenant: str, strategy: str, node_ids: Sequence[str], keys: Sequence[str]
+    ) -> Outlook:
+        """Return what is known of nodes and call keys of a tenant; one round trip.
 
-        A plan without stages ends the execution as SUCCEEDED. Returns False, and changes nothing,
-        where the execution is not PENDING any more.
+        An empty key has no result. A source that is named had the result when it was noted; its
+        records and values may be gone.
+        """
+
+    def learn(self, tenant: str, strategy: str, cost_us: Mapping[str, int]) -> None:
+        """Note what nodes cost, for ``outlook``; forgotten when nothing of a strategy is noted
+        for a month."""
+
+    def start(
+        self,
+        execution_id: str,
+        plan: Plan,
+        reused: Sequence[Reuse] = (),
+        *,
+        lease_s: float | None = None,
+    ) -> Started:
+        """Store the plan, commit what is reused, and make the execution RUNNING at stage 0.
+
+        The reused nodes are committed as ``commit`` does it, under one outbox entry. A plan without
+        stages ends the execution: SUCCEEDED where every node of the plan has a result, else
+        FAILED. With ``lease_s``, the only shard of a first stage of one shard is claimed at once.
         """
 
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
         """End an execution that has not ended as FAILED with this error; its open nodes become
         CANCELLED. Returns whether it did."""
 
-    def plan(self, execution_id: str) -> Plan | None:
-        """Return the plan, or None before ``start``."""
+    def cancel(self, execution_id: str) -> bool:
+        """End an execution that has not ended as CANCELLED, with its open nodes. Returns whether it
+        did; leases of it are refused from now on."""
 
-    def claim(self, execution_id: str, stage: int, shard: int, *, lease_s: float) -> Claim:
-        """Take a shard for ``lease_s`` seconds (``ClaimStatus``); its open nodes show RUNNING."""
+    def reopen(
+        self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool
+    ) -> bool:
+        """Make an execution that has ended PENDING again, as attempt ``attempt + 1``.
+
+        The records and values of the nodes to clear are gone; the others stay, and so does the plan
+        until the next ``start``. It becomes due. Returns False, and changes nothing, where it has
+        not ended or has another attempt.
+
+        Args:
+            execution_id: Which one.
+            attempt: The attempt that the caller has seen.
+            clear: Ids of nodes that are to run again.
+            fresh: Whether results that are known elsewhere count for nothing.
+        """
+
+    def plan(self, execution_id: str) -> Plan | None:
+        """Return the plan, or None before the first ``start``; at most two round trips."""
+
+    def claim(
+        self,
+        execution_id: str,
+        stage: int,
+        shard: int,
+        *,
+        lease_s: float,
+        keys: Sequence[str] = (),
+    ) -> Claim:
+        """Take a shard for ``lease_s`` seconds (``ClaimStatus``), and ``hold`` these keys."""
+
+    def hold(
+        self, execution_id: str, stage: int, shard: int, token: int, keys: Sequence[str]
+    ) -> Held:
+        """Mark call keys as computed by a claimed shard, and return those that need not be.
+
+        A key that is known, or that another living shard holds, is not marked. A mark counts for
+        nothing once its shard is done or its lease ended, or when its key has a result.
+        """
 
     def renew(
         self, execution_id: str, stage: int, shard: int, token: int, *, lease_s: float
@@ -170,29 +337,37 @@ class Ledger(Protocol):
         nodes: Sequence[NodeCommit],
         *,
         done: bool,
+        spent: Spent | None = None,
     ) -> CommitStatus:
         """Write what nodes came to, in one step; ``done`` marks the shard as done.
 
         A node that is committed already keeps its first record and value. For every node that is
-        new: its record and value, a point in its line's history where it has a result and an
-        interval and the execution is not adhoc (trimmed to the plan's ``max_history``, one point a
-        bucket: the latest, but none of older pins in place of one of newer), and its place in one
-        outbox entry of this commit; without new nodes there is none.
-        Repeating an accepted commit is accepted and changes nothing.
-
-        Raises:
-            ValueError: A node is not in the plan; nothing was written.
+        new: its record and value; its key in the memo; where the execution is not adhoc, a point
+        in its line's history (one a node and bucket: the latest, but none of older pins in place of
+        one of newer); and its place in one outbox entry of this commit; without new nodes there is
+        none. The digest of a point that another replaces is kept beside it.
+        Repeating an accepted commit is accepted and changes nothing. When the last shard of the
+        last stage is done, the execution ends: SUCCEEDED where every node has a result, else
+        FAILED.
         """
 
     def advance(self, execution_id: str, stage: int) -> AdvanceStatus:
         """Move from stage ``stage - 1`` to ``stage`` once all its shards are done.
 
-        Behind the last stage the execution ends: SUCCEEDED where every node has a result, else
-        FAILED. Asked for a stage further on, it answers WAIT.
+        Asked for a stage further on, it answers WAIT.
         """
 
+    def shards(self, execution_id: str) -> list[ShardRecord]:
+        """Return every shard of the present plan, in order; empty before ``start``."""
+
     def records(self, execution_id: str) -> dict[str, NodeRecord]:
-        """Return every node's record by node id; empty before the plan."""
+        """Return the record of every node that is committed, by node id."""
+
+    def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        """Return the record of each (execution id, node id) that is committed, None for others.
+
+        One round trip. Tenants are not checked.
+        """
 
     def values(self, execution_id: str, node_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the values of those nodes that have one; a bounded number of round trips."""
@@ -203,7 +378,9 @@ class Ledger(Protocol):
         At most two round trips, however many executions they are of. Tenants are not checked.
         """
 
-    def history(self, line: Line, node_id: str, *, count: int) -> list[HistoryPoint]:
+    def history(
+        self, line: Line, node_id: str, *, interval_ms: int, count: int
+    ) -> list[HistoryPoint]:
         """Return the latest points of a node in a line, newest first."""
 
     def histories(
@@ -221,11 +398,16 @@ class Ledger(Protocol):
         That time doubles with each return, up to sixteen times ``again_s``, until something of the
         execution is claimed or moves: behind a long queue, messages must not pile up.
 
-        An execution without plan is due ``unclaimed_s`` after it was created, a shard that was
-        never claimed as long after its stage began, a claimed one when its lease ran out, an
-        advance as soon as its stage is done. Whatever becomes due later than an execution was
-        returned brings it back before ``again_s`` are over.
+        An execution without plan is due ``unclaimed_s`` after it was created or reopened, a shard
+        that was never claimed as long after its stage began, a claimed one when its lease ran out,
+        an advance as soon as its stage is done, and one that has not ended ``expires_s`` after its
+        creation. Whatever becomes due later than an execution was returned brings it back before
+        ``again_s`` are over.
         """
 
     def counts(self) -> dict[ExecutionState, int]:
         """Return how many executions are PENDING and RUNNING."""
+
+    def tallies(self, tenant: str) -> dict[str, int]:
+        """Return how many node results of a tenant were ``computed``, ``reused`` (by a plan) and
+        ``waited`` for (computed by another execution meanwhile), since the beginning."""
