@@ -1,0 +1,174 @@
+"""Growing stages slot by slot: a bulk-synchronous greedy that cuts across levels.
+
+A slot that has run two nodes can run what reads just these two without a crossing: it grows a cone
+into the DAG, whose base are nodes that were ready when the stage began. What reads from two cones
+waits for the next stage, whose cones begin there. The idea of scheduling in supersteps with one
+ready list a processor is known as BSPg (Papp, Anegg, Karanasiou and Yzelman, 2024); here a stage
+has a fixed price, and values that cross it are free.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush, heapreplace
+
+from qmtl.graph.workload import Stage, Workload
+
+_FAN_IN = 8  # a reader of more inputs than this attracts none of them: it would take too long
+
+
+def cones(work: Workload, patience: float, trim: bool = True) -> list[Stage]:
+    """Cut the whole into stages; O((nodes + edges) log nodes).
+
+    Args:
+        work: What has to run.
+        patience: How many crossings of idle time, as a mean over the slots, end a stage. With 0 it
+            ends as soon as a slot finds nothing to do.
+    """
+    grower = _Grower(work, patience, trim)
+    stages = []
+    while grower.ready:
+        stages.append(grower.stage())
+    return stages
+
+
+class _Grower:
+    """The nodes taken so far, and the stage that grows."""
+
+    def __init__(self, work: Workload, patience: float, trim: bool) -> None:
+        self.trim = trim
+        self.work = work
+        self.idle_limit_s = patience * work.crossing_s * work.slots
+        self.waiting = [len(inputs) for inputs in work.upstream]
+        self.owner = [-1] * len(work)  # see _take
+        self.base = 0
+        self.ready = [v for v, inputs in enumerate(work.upstream) if not inputs]
+
+    def stage(self) -> Stage:
+        """Grow one stage, and leave in ``ready`` what can begin the next."""
+        slots = range(self.work.slots)
+        self.base += len(slots) + 1
+        self.free = set(self.ready)
+        self.queue = [(-self.work.tail_s[v], v) for v in self.ready]
+        heapify(self.queue)
+        self.own: list[list[tuple[float, int]]] = [[] for _ in slots]
+        self.near: list[list[tuple[int, float, int]]] = [[] for _ in slots]
+        self.pull: list[dict[int, int]] = [{} for _ in slots]
+        self.own_s = 0.0
+        self.split: list[int] = []
+        shards: Stage = [[] for _ in slots]
+        self._fill(shards)
+        if self.trim:
+            self._trim(shards)
+        left = [v for heap in self.own for _, v in heap] + self.split + list(self.free)
+        self.ready = sorted(v for v in left if not self.waiting[v])
+        return [shard for shard in shards if shard]
+
+    def _fill(self, shards: Stage) -> None:
+        """Let the least loaded slot take a node, again and again, until it no longer pays."""
+        loads = [(0.0, k) for k in range(len(shards))]
+        dry, dry_s, longest = 0, 0.0, 0.0
+        while loads:
+            load, k = loads[0]
+            if dry and load >= longest and self._wasteful(dry, dry * load - dry_s):
+                return
+            v = self._choose(k)
+            if v < 0:  # for good: only its own nodes could make another one ready for it
+                heappop(loads)
+                dry, dry_s = dry + 1, dry_s + load
+                continue
+            shards[k].append(v)
+            self._take(k, v)
+            load += self.work.cost_s[v]
+            longest = max(longest, load)
+            heapreplace(loads, (load, k))
+
+    def _wasteful(self, dry: int, idle_s: float) -> bool:
+        """Tell whether idling costs more than a crossing, or is about to.
+
+        As with renting skis, nobody knows how long the idling will go on; to end the stage when it
+        has cost as much as a crossing is never more than twice as bad as to know. What is known
+        is the work ready now that all slots could share after a crossing.
+        """
+        slots = self.work.slots
+        gain_s = self.own_s * (1 / (slots - dry) - 1 / slots)
+        shareable = self.split or sum(map(len, self.own)) > 1
+        return (idle_s > self.idle_limit_s and bool(shareable)) or gain_s > self.work.crossing_s
+
+    def _choose(self, k: int) -> int:
+        """Return the next node of a slot, -1 for none.
+
+        First what only this slot can run, then what its nodes' readers miss, then anything; among
+        these what begins the longest path.
+        """
+        if self.own[k]:
+            v = heappop(self.own[k])[1]
+            self.own_s -= self.work.cost_s[v]
+            return v
+        near, queue, free = self.near[k], self.queue, self.free
+        while near:
+            v = heappop(near)[2]
+            if v in free:
+                return v
+        while queue:
+            v = heappop(queue)[1]
+            if v in free:
+                return v
+        return -1
+
+    def _take(self, k: int, v: int) -> None:
+        """Give a node to a slot and tell its readers.
+
+        ``owner[r]`` is ``base + k`` where all that r reads of this stage is in slot k, ``base +
+        slots`` where it is in several, and less than ``base`` where it reads nothing of it yet.
+        """
+        work, owner, waiting = self.work, self.owner, self.waiting
+        mine, several = self.base + k, self.base + work.slots
+        self.free.discard(v)
+        for r in work.readers[v]:
+            waiting[r] -= 1
+            if owner[r] < self.base:
+                owner[r] = mine
+            elif owner[r] != mine:
+                owner[r] = several
+            if not waiting[r]:
+                self._offer(k, r, owner[r] == mine)
+            elif owner[r] == mine and len(work.upstream[r]) <= _FAN_IN:
+                self._attract(k, work.upstream[r])
+
+    def _offer(self, k: int, r: int, only_mine: bool) -> None:
+        if only_mine:
+            heappush(self.own[k], (-self.work.tail_s[r], r))
+            self.own_s += self.work.cost_s[r]
+        else:
+            self.split.append(r)
+
+    def _attract(self, k: int, inputs: list[int]) -> None:
+        """Count one more reader of slot k that misses these; an older entry is passed over."""
+        pull, near, free, tail = self.pull[k], self.near[k], self.free, self.work.tail_s
+        for u in inputs:
+            if u in free:
+                pull[u] = count = pull.get(u, 0) + 1
+                heappush(near, (-count, -tail[u], u))
+
+    def _trim(self, shards: Stage) -> None:
+        """Give back last nodes of the fullest shard while that raises the work done a second."""
+        cost, crossing = self.work.cost_s, self.work.crossing_s
+        loads = [self.work.load_s(shard) for shard in shards]
+        done = sum(loads)
+        while True:
+            k = max(range(len(loads)), key=loads.__getitem__)
+            if len(shards[k]) < 2:
+                return
+            v = shards[k][-1]
+            longest = max([loads[k] - cost[v], *loads[:k], *loads[k + 1 :]])
+            if (done - cost[v]) * (loads[k] + crossing) <= done * (longest + crossing):
+                return
+            shards[k].pop()
+            loads[k] -= cost[v]
+            done -= cost[v]
+            self._give_back(v)
+
+    def _give_back(self, v: int) -> None:
+        self.split.append(v)
+        for r in self.work.readers[v]:
+            self.waiting[r] += 1

@@ -1,0 +1,196 @@
+"""Cutting an ordered partition of a DAG into contiguous stages, by dynamic programming.
+
+The rows are any ordered partition in which a node reads only from its own row and earlier ones:
+levels, runs of levels, or the stages of another plan. An interval of rows is a stage; whatever hangs
+together in it must share a shard, so its connected components are what is packed on the slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qmtl.graph.packing import makespan, pack
+from qmtl.graph.workload import Stage, Workload
+
+_STEPS = 24  # the most runs of levels, since each is the start of an interval
+
+
+def runs_of_levels(work: Workload) -> list[list[int]]:
+    """Merge adjacent levels into runs of similar time; few where there are many edges."""
+    levels: list[list[int]] = [[] for _ in range(1 + max(work.level))]
+    for v, level in enumerate(work.level):
+        levels[level].append(v)
+    spans = [makespan([work.cost_s[v] for v in row], work.slots) for row in levels]
+    count = max(4, min(_STEPS, 500_000 // work.size()))
+    if len(levels) <= count:
+        return levels
+    share, until, runs = sum(spans) / count, 0.0, list[list[int]]()
+    elapsed = 0.0
+    for row, span in zip(levels, spans, strict=True):
+        if not runs or elapsed >= until:
+            runs.append([])
+            until = max(until + share, elapsed)
+        runs[-1].extend(row)
+        elapsed += span
+    return runs
+
+
+def merged(
+    work: Workload, rows: Sequence[list[int]], own: Sequence[Stage] | None, reach: int
+) -> list[Stage]:
+    """Return the best cut of the rows into intervals.
+
+    O(rows * reach) unions, of trees that path halving keeps flat.
+
+    Args:
+        work: What has to run.
+        rows: The ordered partition.
+        own: Shards that each row may also have where it is a stage of its own.
+        reach: How many blocks and edges an interval of several rows may hold.
+    """
+    blocks = _Blocks.of(work, rows)
+    cuts = _Search(work, blocks, own, reach).cuts()
+    return [_stage(work, blocks, own, a, b) for a, b in cuts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The connected components of every row: what no cut between rows can part.
+
+    Attributes:
+        starts: The first block of each row, and the number of blocks.
+        nodes: The nodes of each block.
+        cost_s: The seconds of each block.
+        upstream: The blocks of earlier rows that each reads.
+    """
+
+    starts: list[int]
+    nodes: list[list[int]]
+    cost_s: list[float]
+    upstream: list[list[int]]
+
+    @classmethod
+    def of(cls, work: Workload, rows: Sequence[list[int]]) -> _Blocks:
+        starts, nodes = [0], list[list[int]]()
+        block = [-1] * len(work)
+        upstream: list[list[int]] = []
+        for row in rows:
+            for members in components(work, row):
+                for v in members:
+                    block[v] = len(nodes)
+                nodes.append(members)
+            for b in range(starts[-1], len(nodes)):
+                read = {block[u] for v in nodes[b] for u in work.upstream[v]}
+                upstream.append(sorted(read - {b}))
+            starts.append(len(nodes))
+        return cls(starts, nodes, [work.load_s(each) for each in nodes], upstream)
+
+
+def components(work: Workload, nodes: Sequence[int]) -> list[list[int]]:
+    """Return what hangs together among some nodes, by each one's least node; members ascending."""
+    parent = {v: v for v in nodes}
+    for v in nodes:
+        for u in work.upstream[v]:
+            if u in parent:
+                a, b = _root(parent, u), _root(parent, v)
+                parent[max(a, b)] = min(a, b)
+    found: dict[int, list[int]] = {}
+    for v in sorted(nodes):
+        found.setdefault(_root(parent, v), []).append(v)
+    return list(found.values())
+
+
+def _root(parent: dict[int, int], v: int) -> int:
+    while parent[v] != v:
+        parent[v] = v = parent[parent[v]]
+    return v
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    work: Workload
+    blocks: _Blocks
+    own: Sequence[Stage] | None
+    reach: int
+
+    def cuts(self) -> list[tuple[int, int]]:
+        """Return the intervals as pairs of a first row and one past the last."""
+        count = len(self.blocks.starts) - 1
+        best = [0.0] + [float("inf")] * count
+        came = [0] * (count + 1)
+        for first in range(count):
+            self._extend(first, best, came)
+        ends = [count]
+        while ends[-1]:
+            ends.append(came[ends[-1]])
+        ends.reverse()
+        return list(zip(ends, ends[1:], strict=False))
+
+    def _extend(self, first: int, best: list[float], came: list[int]) -> None:
+        """Let an interval grow from one row on, and keep what improves on ``best``."""
+        work, blocks = self.work, self.blocks
+        forest = _Forest(blocks, blocks.starts[first])
+        begin = best[first] + work.crossing_s
+        for last in range(first, len(best) - 1):
+            forest.add(blocks.starts[last], blocks.starts[last + 1])
+            least = begin + max(forest.largest_s, forest.total_s / work.slots)
+            if least < best[last + 1]:
+                found = begin + makespan(forest.weights(), work.slots)
+                if first == last and self.own is not None:
+                    found = min(found, best[first] + work.stage_s(self.own[first]))
+                if found < best[last + 1]:
+                    best[last + 1], came[last + 1] = found, first
+            if forest.walked > self.reach:
+                return
+
+
+class _Forest:
+    """The components of an interval that grows by rows: union-find with weights at the roots."""
+
+    def __init__(self, blocks: _Blocks, first: int) -> None:
+        self.blocks = blocks
+        self.first = first
+        self.parent: list[int] = []
+        self.load_s: list[float] = []
+        self.largest_s = 0.0
+        self.total_s = 0.0
+        self.walked = 0
+
+    def add(self, start: int, end: int) -> None:
+        """Take in the next blocks with their edges to those already here."""
+        first, parent, load = self.first, self.parent, self.load_s
+        parent.extend(range(start - first, end - first))
+        load.extend(self.blocks.cost_s[start:end])
+        self.walked += end - start
+        for b in range(start, end):
+            mine = b - first
+            self.total_s += load[mine]
+            for u in self.blocks.upstream[b]:
+                root = u - first
+                if root < 0:
+                    continue
+                self.walked += 1
+                while parent[root] != root:
+                    parent[root] = root = parent[parent[root]]
+                if root != mine:
+                    parent[mine] = root
+                    load[root] += load[mine]
+                    mine = root
+            self.largest_s = max(self.largest_s, load[mine])
+
+    def weights(self) -> list[float]:
+        """Return the seconds of every component."""
+        return [load for v, load in enumerate(self.load_s) if self.parent[v] == v]
+
+
+def _stage(
+    work: Workload, blocks: _Blocks, own: Sequence[Stage] | None, first: int, end: int
+) -> Stage:
+    nodes = [v for b in blocks.nodes[blocks.starts[first] : blocks.starts[end]] for v in b]
+    parts = components(work, nodes)
+    bins = pack([work.load_s(part) for part in parts], work.slots)
+    packed = [sorted(v for i in each for v in parts[i]) for each in bins]
+    if own is not None and end == first + 1 and work.stage_s(own[first]) < work.stage_s(packed):
+        return own[first]
+    return packed
