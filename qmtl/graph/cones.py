@@ -9,6 +9,7 @@ has a fixed price, and values that cross it are free.
 
 from __future__ import annotations
 
+from enum import Enum
 from heapq import heapify, heappop, heappush, heapreplace
 
 from qmtl.graph.workload import Stage, Workload
@@ -16,15 +17,23 @@ from qmtl.graph.workload import Stage, Workload
 _FAN_IN = 8  # a reader of more inputs than this attracts none of them: it would take too long
 
 
-def cones(work: Workload, patience: float, trim: bool = True) -> list[Stage]:
+class Order(Enum):
+    """Which of the nodes that a slot could take goes first."""
+
+    LONGEST_PATH = "what begins the longest path"
+    LEVEL = "what lies least deep"
+
+
+def cones(work: Workload, *, patience: float, order: Order) -> list[Stage]:
     """Cut the whole into stages; O((nodes + edges) log nodes).
 
     Args:
         work: What has to run.
         patience: How many crossings of idle time, as a mean over the slots, end a stage. With 0 it
-            ends as soon as a slot finds nothing to do.
+            ends as soon as a slot is idle while others have more than one node to do.
+        order: Which node goes first, other things being equal.
     """
-    grower = _Grower(work, patience, trim)
+    grower = _Grower(work, patience, order)
     stages = []
     while grower.ready:
         stages.append(grower.stage())
@@ -34,10 +43,10 @@ def cones(work: Workload, patience: float, trim: bool = True) -> list[Stage]:
 class _Grower:
     """The nodes taken so far, and the stage that grows."""
 
-    def __init__(self, work: Workload, patience: float, trim: bool) -> None:
-        self.trim = trim
+    def __init__(self, work: Workload, patience: float, order: Order) -> None:
         self.work = work
         self.idle_limit_s = patience * work.crossing_s * work.slots
+        self.rank = [-s for s in work.tail_s] if order is Order.LONGEST_PATH else work.level
         self.waiting = [len(inputs) for inputs in work.upstream]
         self.owner = [-1] * len(work)  # see _take
         self.base = 0
@@ -48,7 +57,7 @@ class _Grower:
         slots = range(self.work.slots)
         self.base += len(slots) + 1
         self.free = set(self.ready)
-        self.queue = [(-self.work.tail_s[v], v) for v in self.ready]
+        self.queue = [(self.rank[v], v) for v in self.ready]
         heapify(self.queue)
         self.own: list[list[tuple[float, int]]] = [[] for _ in slots]
         self.near: list[list[tuple[int, float, int]]] = [[] for _ in slots]
@@ -57,8 +66,7 @@ class _Grower:
         self.split: list[int] = []
         shards: Stage = [[] for _ in slots]
         self._fill(shards)
-        if self.trim:
-            self._trim(shards)
+        self._trim(shards)
         left = [v for heap in self.own for _, v in heap] + self.split + list(self.free)
         self.ready = sorted(v for v in left if not self.waiting[v])
         return [shard for shard in shards if shard]
@@ -137,18 +145,18 @@ class _Grower:
 
     def _offer(self, k: int, r: int, only_mine: bool) -> None:
         if only_mine:
-            heappush(self.own[k], (-self.work.tail_s[r], r))
+            heappush(self.own[k], (self.rank[r], r))
             self.own_s += self.work.cost_s[r]
         else:
             self.split.append(r)
 
     def _attract(self, k: int, inputs: list[int]) -> None:
         """Count one more reader of slot k that misses these; an older entry is passed over."""
-        pull, near, free, tail = self.pull[k], self.near[k], self.free, self.work.tail_s
+        pull, near, free, rank = self.pull[k], self.near[k], self.free, self.rank
         for u in inputs:
             if u in free:
                 pull[u] = count = pull.get(u, 0) + 1
-                heappush(near, (-count, -tail[u], u))
+                heappush(near, (-count, rank[u], u))
 
     def _trim(self, shards: Stage) -> None:
         """Give back last nodes of the fullest shard while that raises the work done a second."""

@@ -1,7 +1,7 @@
 """Cutting an ordered partition of a DAG into contiguous stages, by dynamic programming.
 
 The rows are any ordered partition in which a node reads only from its own row and earlier ones:
-levels, runs of levels, or the stages of another plan. An interval of rows is a stage; whatever hangs
+levels, runs of levels, or the stages of another plan. An interval of rows is a stage; what hangs
 together in it must share a shard, so its connected components are what is packed on the slots.
 """
 
@@ -9,45 +9,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from qmtl.graph.packing import makespan, pack
 from qmtl.graph.workload import Stage, Workload
 
-_STEPS = 24  # the most runs of levels, since each is the start of an interval
+_RUNS = 24  # the most runs of levels: each is the start of an interval ...
+_WALK = 500_000  # ... that may walk the whole graph, so there are fewer where it is large
+_MERGE_WALK = 100_000  # blocks and edges walked to merge stages that are a plan already
 
 
-def runs_of_levels(work: Workload) -> list[list[int]]:
+def levels_merged(work: Workload) -> list[Stage]:
+    """Return the best cut of runs of levels into intervals; O(runs * (nodes + edges)) unions."""
+    return _merged(work, _runs_of_levels(work), None, work.size())
+
+
+def stages_merged(work: Workload, stages: Sequence[Stage]) -> list[Stage]:
+    """Merge adjacent stages of a plan where that is not slower.
+
+    Where the stages are many an interval holds only a few of them: O(nodes + edges) unions.
+    """
+    rows = [[v for shard in stage for v in shard] for stage in stages]
+    return _merged(work, rows, stages, _MERGE_WALK // len(rows))
+
+
+def _runs_of_levels(work: Workload) -> list[list[int]]:
     """Merge adjacent levels into runs of similar time; few where there are many edges."""
     levels: list[list[int]] = [[] for _ in range(1 + max(work.level))]
     for v, level in enumerate(work.level):
         levels[level].append(v)
-    spans = [makespan([work.cost_s[v] for v in row], work.slots) for row in levels]
-    count = max(4, min(_STEPS, 500_000 // work.size()))
+    count = max(4, min(_RUNS, _WALK // work.size()))
     if len(levels) <= count:
         return levels
-    share, until, runs = sum(spans) / count, 0.0, list[list[int]]()
-    elapsed = 0.0
-    for row, span in zip(levels, spans, strict=True):
-        if not runs or elapsed >= until:
+    spans = [makespan([work.cost_s[v] for v in row], work.slots) for row in levels]
+    share_s = sum(spans) / count
+    runs: list[list[int]] = []
+    elapsed_s, until_s = 0.0, 0.0
+    for row, span_s in zip(levels, spans, strict=True):
+        if not runs or elapsed_s >= until_s:
             runs.append([])
-            until = max(until + share, elapsed)
+            until_s = elapsed_s + share_s
         runs[-1].extend(row)
-        elapsed += span
+        elapsed_s += span_s
     return runs
 
 
-def merged(
+def _merged(
     work: Workload, rows: Sequence[list[int]], own: Sequence[Stage] | None, reach: int
 ) -> list[Stage]:
-    """Return the best cut of the rows into intervals.
+    """Return the best cut of rows into intervals of at most ``reach`` blocks and edges or so.
 
-    O(rows * reach) unions, of trees that path halving keeps flat.
-
-    Args:
-        work: What has to run.
-        rows: The ordered partition.
-        own: Shards that each row may also have where it is a stage of its own.
-        reach: How many blocks and edges an interval of several rows may hold.
+    ``own`` are shards that each row may also have where it is a stage of its own.
     """
     blocks = _Blocks.of(work, rows)
     cuts = _Search(work, blocks, own, reach).cuts()
@@ -125,7 +137,7 @@ class _Search:
         while ends[-1]:
             ends.append(came[ends[-1]])
         ends.reverse()
-        return list(zip(ends, ends[1:], strict=False))
+        return list(pairwise(ends))
 
     def _extend(self, first: int, best: list[float], came: list[int]) -> None:
         """Let an interval grow from one row on, and keep what improves on ``best``."""

@@ -1,19 +1,25 @@
-"""Improving a plan by moving single nodes out of the shards that stages wait for."""
+"""Improving a plan by moving single nodes out of the shards that stages wait for.
+
+This is hill climbing over the plan's cost. It matters where costs are skewed: a long node moves to
+a stage that waits for another long one anyway.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from qmtl.graph.workload import Stage, Workload
 
-_REACH = 24  # how many stages away a node may move
-_NOISE_S = 1e-12
+_SHARDS = 128  # how many shards a node may look at ...
+_REACH = 24  # ... and how many stages away
+_NOISE_S = 1e-9
 
 
 def moved(work: Workload, stages: Sequence[Stage], passes: int) -> list[Stage]:
-    """Return the stages after hill climbing; never a slower plan, and possibly fewer stages.
+    """Return the stages after hill climbing: never a slower plan, and possibly fewer stages.
 
-    O(passes * (edges + nodes * reach)) in all; only nodes of the longest shards are looked at.
+    O(edges + nodes) a pass: only the nodes of longest shards are offered, to a bounded number of
+    places.
     """
     climb = _Climb(work, stages)
     for _ in range(passes):
@@ -27,6 +33,7 @@ class _Climb:
 
     def __init__(self, work: Workload, stages: Sequence[Stage]) -> None:
         self.work = work
+        self.reach = min(_REACH, max(1, _SHARDS // (2 * work.slots)))
         self.stage = [0] * len(work)
         self.slot = [0] * len(work)
         self.load_s = [[0.0] * work.slots for _ in stages]
@@ -42,74 +49,83 @@ class _Climb:
         found: list[Stage] = [[[] for _ in loads] for loads in self.load_s]
         for v in range(len(self.work)):
             found[self.stage[v]][self.slot[v]].append(v)
-        return [[k for k in each if k] for each in found if any(each)]
+        shards = [[shard for shard in stage if shard] for stage in found]
+        return [stage for stage in shards if stage]
 
     def once(self) -> bool:
-        """Offer every node of a longest shard to other stages; tell whether one moved."""
+        """Offer every node of a longest shard to other places; tell whether one moved."""
         changed = False
-        cost = self.work.cost_s
-        for v in range(len(self.work)-1,-1,-1):
+        for v in range(len(self.work) - 1, -1, -1):
             s = self.stage[v]
-            if cost[v] and self.load_s[s][self.slot[v]] >= self.top_s[s] - _NOISE_S:
+            longest = self.load_s[s][self.slot[v]] >= self.top_s[s] - _NOISE_S
+            if longest and self.work.cost_s[v]:
                 changed |= self._move(v)
         return changed
 
     def _move(self, v: int) -> bool:
         s, k, cost = self.stage[v], self.slot[v], self.work.cost_s[v]
         loads = self.load_s[s]
-        without = max([loads[k] - cost, *loads[:k], *loads[k + 1 :]])
-        fall = self.top_s[s] - without
-        low, low_slot = self._earliest(v)
-        high, high_slot = self._latest(v)
-        best, place = _NOISE_S, None
-        for t in range(max(low, s - _REACH), min(high, s + _REACH) + 1):
-            given = self.load_s[t]
-            j = low_slot if t == low else -1
-            if t == high and high_slot >= 0:
-                if j >= 0 and j != high_slot:
-                    continue
-                j = high_slot
-            if t == s and j >= 0:
-                continue
-            if j < 0:
-                j = min(range(len(given)), key=given.__getitem__)
-            if t == s:
-                if j == k:
-                    continue
-                gain = self.top_s[s] - max(without, given[j] + cost)
-            else:
-                over = given[j] + cost - self.top_s[t]
-                gain = fall - max(over, 0.0)
-                if over < -_NOISE_S and gain >= 0:
-                    gain += 2*_NOISE_S
-            if gain > best:
-                best, place = gain, (t, j)
-        if place is None:
-            return False
+        rest_s = max([loads[k] - cost, *loads[:k], *loads[k + 1 :]])
+        most, place = 0.0, (s, k)
+        for t, j in self._places(v):
+            gain = self._gain_s(v, t, j, rest_s)
+            if gain > most:
+                most, place = gain, (t, j)
         t, j = place
+        if place == (s, k):
+            return False
         loads[k] -= cost
         self.load_s[t][j] += cost
-        self.top_s[s] = max(loads)
-        self.top_s[t] = max(self.load_s[t])
-        self.stage[v], self.slot[v] = t, j
+        self.top_s[s], self.top_s[t] = max(loads), max(self.load_s[t])
+        self.stage[v], self.slot[v] = place
         return True
 
+    def _gain_s(self, v: int, t: int, j: int, rest_s: float) -> float:
+        """Return the seconds that a move saves.
+
+        A move that only takes work from one of several longest shards counts as a trifle: when all
+        of them have lost some, the stage is shorter.
+        """
+        s, there_s = self.stage[v], self.load_s[t][j] + self.work.cost_s[v]
+        if t == s:
+            gain = self.top_s[s] - max(rest_s, there_s)
+            return gain if gain > _NOISE_S else 0.0
+        over = there_s - self.top_s[t]
+        gain = self.top_s[s] - rest_s - max(over, 0.0)
+        if over < -_NOISE_S and gain > -_NOISE_S:
+            return max(gain, _NOISE_S)
+        return gain if gain > _NOISE_S else 0.0
+
+    def _places(self, v: int) -> Iterator[tuple[int, int]]:
+        """Give one shard of every stage near by that a node may stand in, other than its own."""
+        s = self.stage[v]
+        low, low_slot = self._earliest(v)
+        high, high_slot = self._latest(v)
+        for t in range(max(low, s - self.reach), min(high, s + self.reach) + 1):
+            bound = {low_slot} if t == low else set()
+            if t == high:
+                bound.add(high_slot)
+            bound.discard(-1)
+            if len(bound) > 1:
+                continue
+            loads = self.load_s[t]
+            j = bound.pop() if bound else loads.index(min(loads))
+            if (t, j) != (s, self.slot[v]):
+                yield t, j
+
     def _earliest(self, v: int) -> tuple[int, int]:
-        low, slot = 0, -1
-        for u in self.work.upstream[v]:
-            t = self.stage[u]
-            if t > low or slot == -1 and t == low:
-                low, slot = t, self.slot[u]
-            elif t == low and slot != self.slot[u]:
-                slot = -2
-        return (low + 1, -1) if slot == -2 else (low, slot)
+        """Return the first stage that a node may stand in and its one shard there, -1 for any."""
+        inputs = self.work.upstream[v]
+        if not inputs:
+            return 0, -1
+        low = max([self.stage[u] for u in inputs])
+        slots = {self.slot[u] for u in inputs if self.stage[u] == low}
+        return (low, slots.pop()) if len(slots) == 1 else (low + 1, -1)
 
     def _latest(self, v: int) -> tuple[int, int]:
-        high, slot = len(self.top_s) - 1, -1
-        for r in self.work.readers[v]:
-            t = self.stage[r]
-            if t < high or slot == -1 and t == high:
-                high, slot = t, self.slot[r]
-            elif t == high and slot != self.slot[r]:
-                slot = -2
-        return (high - 1, -1) if slot == -2 else (high, slot)
+        readers = self.work.readers[v]
+        if not readers:
+            return len(self.top_s) - 1, -1
+        high = min([self.stage[r] for r in readers])
+        slots = {self.slot[r] for r in readers if self.stage[r] == high}
+        return (high, slots.pop()) if len(slots) == 1 else (high - 1, -1)

@@ -1,13 +1,137 @@
-"""Cutting a DAG into stages that run one after the other, each a set of parallel shards."""
+"""Cutting a DAG into stages that run one after the other, each a set of parallel shards.
+
+A stage costs one crossing and its longest shard, a plan the sum of its stages. The best cut is
+hard to find (two slots and no edges are the partition problem already), so ``cut`` estimates a few
+good ones and takes the best:
+
+- everything as one shard;
+- cones: a greedy that grows stages slot by slot across levels (``graph.cones``);
+- runs of levels, cut into intervals by dynamic programming (``graph.intervals``).
+
+Cones and levels end with the same two steps: intervals of stages are merged where that is not
+slower, and single nodes move out of the shards that a stage waits for (``graph.moves``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from qmtl.graph.cones import Order, cones
 from qmtl.graph.dag import Dag
+from qmtl.graph.intervals import levels_merged, stages_merged
+from qmtl.graph.moves import moved
+from qmtl.graph.packing import pack
+from qmtl.graph.workload import Stage, Workload
 
 Stages = tuple[tuple[tuple[int, ...], ...], ...]
+
+_NEAR = 1.01  # a plan this close to the lower bound is good enough
+_NOISE_S = 1e-9  # estimates this close are equal
+_SMALL = 2_000  # nodes and edges up to which further variants are tried: there they pay most
+_LARGE = 100_000  # nodes and edges beyond which one greedy has to do
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A plan and what it is estimated to take.
+
+    Attributes:
+        stages: ``stages[s][k]`` is the k-th shard of stage s, as indexes into the nodes given, in
+            topological order. The longest shard of a stage comes first.
+        stage_s: Seconds of each stage, its crossing included.
+        estimate_s: Seconds of the whole.
+        serial_s: Seconds of everything as one shard, its one crossing included.
+    """
+
+    stages: Stages
+    stage_s: tuple[float, ...]
+    estimate_s: float
+    serial_s: float
+
+
+def cut(
+    nodes: Sequence[str],
+    upstream: Sequence[Sequence[int]],
+    cost_s: Sequence[float],
+    *,
+    slots: int,
+    crossing_s: float,
+) -> Cut:
+    """Cut a DAG so that it ends soon: a node's inputs are in earlier stages or its own shard.
+
+    Which nodes share a shard depends on ids, edges and costs alone, not on the order given.
+
+    Args:
+        nodes: Distinct ids, each after what it reads.
+        upstream: For each node, the indexes of what it reads.
+        cost_s: Seconds of each node, none negative.
+        slots: How many shards run at once, at least 1.
+        crossing_s: Seconds that a stage takes beyond its longest shard.
+
+    Raises:
+        ValueError: A node stands before one that it reads, or there is no slot.
+    """
+    if slots < 1:
+        raise ValueError(f"a plan needs at least one slot, not {slots}")
+    if not nodes:
+        return Cut((), (), 0.0, 0.0)
+    work = Workload.of(nodes, upstream, cost_s, min(slots, len(nodes)), crossing_s)
+    serial = [[list(range(len(work)))]]
+    stages = [_tidy(work, stage) for stage in _best(work, serial)]
+    return Cut(
+        stages=tuple(tuple(tuple(work.places[v] for v in k) for k in each) for each in stages),
+        stage_s=tuple(map(work.stage_s, stages)),
+        estimate_s=work.plan_s(stages),
+        serial_s=work.plan_s(serial),
+    )
+
+
+def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
+    """Return the first good enough candidate, else the best; of equals the simplest."""
+    best, best_s = serial, work.plan_s(serial)
+    if best_s <= 2 * work.crossing_s:
+        return serial
+    enough_s = (work.least_s() + work.crossing_s) * _NEAR
+    for stages in _candidates(work):
+        if best_s <= enough_s:
+            break
+        found_s = work.plan_s(stages)
+        simpler = best is not serial and _parts(stages) < _parts(best)
+        if found_s < best_s - _NOISE_S or (simpler and found_s < best_s + _NOISE_S):
+            best, best_s = stages, found_s
+    return best
+
+
+def _parts(stages: Sequence[Stage]) -> tuple[int, int]:
+    return len(stages), sum(map(len, stages))
+
+
+def _candidates(work: Workload) -> Iterator[list[Stage]]:
+    """Make the candidates one by one, the most promising first."""
+    size = work.size()
+    yield _refined(work, stages_merged(work, cones(work, patience=0, order=Order.LONGEST_PATH)))
+    if size > _LARGE:
+        return
+    yield _refined(work, stages_merged(work, cones(work, patience=1, order=Order.LEVEL)))
+    yield _refined(work, levels_merged(work))
+    if size > _SMALL:
+        return
+    yield _refined(work, stages_merged(work, cones(work, patience=1, order=Order.LONGEST_PATH)))
+    fewer = replace(work, slots=(work.slots + 1) // 2)  # larger cones, so fewer stages
+    yield _refined(work, stages_merged(work, cones(fewer, patience=0, order=Order.LONGEST_PATH)))
+
+
+def _refined(work: Workload, stages: list[Stage]) -> list[Stage]:
+    return moved(work, stages, passes=4)
+
+
+def _tidy(work: Workload, stage: Stage) -> Stage:
+    """Join shards that together are no longer than the longest, and put the longest first."""
+    bins = pack([work.load_s(shard) for shard in stage], work.slots)
+    shards = [sorted(v for k in each for v in stage[k]) for each in bins]
+    return sorted(shards, key=lambda shard: (-work.load_s(shard), shard[0]))
 
 
 def stages(order: Sequence[str], upstream: Mapping[str, Iterable[str]], slots: int) -> Stages:
