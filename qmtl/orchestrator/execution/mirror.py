@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,64 +17,96 @@ from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.outbox import Outbox, OutboxEntry
 from qmtl.orchestrator.execution.recent import Recents
 from qmtl.orchestrator.execution.result_topic import ResultTopic, TopicRecord
+from qmtl.orchestrator.execution.topic_watch import TopicWatch
 
 BATCH = 200
 INLINE_LIMIT_BYTES = 256 * 1024  # of a value, and of the JSON that it makes
 READ_NODES = 64  # values that are read at once
 SEND_BYTES = 8 * 1024 * 1024  # records that are held at once
 WHOLE_NUMBERS = range(-(2**63), 2**64)  # that readers of JSON can be expected to take
-IDLE_S = 15.0  # after so long an entry of another mirror is taken over
+IDLE_S = 15.0  # after so long an entry of another mirror is taken over, or tried once more
+TRIES = 5  # of an entry that cannot be told
+REASON_LENGTH = 500
+READER_IDLE_S = 3_600.0  # after so long without a read, a mirror counts as gone
 CONTENT_TYPE = "application/json"
 log = logging.getLogger("qmtl.mirror")
+
+
+class _Untold(Exception):
+    """The ledger no longer has what an entry speaks of."""
 
 
 class Mirror:
     """Carries outbox entries to the topic and acknowledges them after the broker did."""
 
     def __init__(
-        self, ledger: Ledger, outbox: Outbox, topic: ResultTopic, recent: Recents, name: str
+        self,
+        ledger: Ledger,
+        outbox: Outbox,
+        topic: ResultTopic,
+        recent: Recents,
+        name: str,
+        *,
+        tries: int = TRIES,
     ) -> None:
         self._ledger = ledger
         self._outbox = outbox
         self._topic = topic
         self._recent = recent
         self._name = name
+        self._tries = tries
+        self._watch = TopicWatch(outbox, topic)
 
     def carry(self, reader: str, *, wait_s: float) -> int:
         """Mirror one batch, waiting up to ``wait_s`` for its first entry; return its size.
 
-        Entries of an execution that cannot be told are logged and stay in the outbox, where the
-        backlog shows them; they hold up no other's. A topic that a node publishes to and that the
-        broker refuses is logged and goes without: the results stand on the results topic.
+        Every few seconds it first looks whether Kafka lost a topic; then what is retained is
+        mirrored anew. An entry that cannot be told is logged, and put aside after some tries; it
+        holds up no other. A topic that a node publishes to and that the broker refuses is logged
+        and goes without: the results stand on the results topic.
 
         Raises:
             Unavailable: Redis or Kafka is away; nothing was acknowledged.
             Refused: The broker refuses the results topic; nothing was acknowledged.
         """
+        if self._watch.look():
+            self._outbox.forget_readers(idle_s=READER_IDLE_S)
         entries = self._outbox.read(reader, limit=BATCH, wait_s=wait_s, idle_s=IDLE_S)
+        sending = _Sending(self._send)
         told: list[OutboxEntry] = []
-        waiting: list[TopicRecord] = []
-        held = 0
         for group in _by_execution(entries):
-            try:
-                for record in self._records(group):
-                    waiting.append(record)
-                    held += len(record.value)
-                    if held >= SEND_BYTES:
-                        self._send(waiting)
-                        waiting, held = [], 0
-            except (Unavailable, Refused):
-                raise
-            except Exception:
-                log.exception("Execution %s could not be mirrored.", group[0].execution_id)
-            else:
-                told += group
-        self._send(waiting)
+            untold = self._tell(group, sending)
+            told += (entry for entry in group if entry not in untold)
+        sending.flush()
         self._outbox.acknowledge(told)
         return len(entries)
 
+    def _tell(self, group: Sequence[OutboxEntry], sending: _Sending) -> Sequence[OutboxEntry]:
+        """Send what entries of one execution speak of; return those that could not be told."""
+        try:
+            for record in self._records(group):
+                sending.add(record)
+        except (Unavailable, Refused):
+            raise
+        except (UnknownExecution, _Untold) as error:
+            reason = str(error)
+            log.warning("Execution %s cannot be mirrored: %s", group[0].execution_id, reason)
+        except Exception as error:
+            reason = repr(error)
+            log.exception("Execution %s cannot be mirrored.", group[0].execution_id)
+        else:
+            return []
+        if len(group) > 1:  # one entry does not hold up the others of its execution
+            return [entry for each in group for entry in self._tell([each], sending)]
+        if self._outbox.reject(list(group), reason=reason[:REASON_LENGTH], tries=self._tries):
+            log.error("Results of execution %s are put aside: %s", group[0].execution_id, reason)
+        return group
+
     def _send(self, records: Sequence[TopicRecord]) -> None:
         """Send the results; then, each topic by itself, what nodes publish of them."""
+        if not records:
+            return
+        self._watch.note({record.topic for record in records})
         ours = (self._name, f"{self._name}.adhoc")
         self._topic.send([r for r in records if r.topic in ours])
         for topic in sorted({r.topic for r in records}.difference(ours)):
@@ -86,22 +118,25 @@ class Mirror:
 
     def _records(self, entries: Sequence[OutboxEntry]) -> Iterator[TopicRecord]:
         """Read an execution once for all its entries."""
-        try:
-            execution = self._ledger.get(entries[0].tenant, entries[0].execution_id)
-        except UnknownExecution:
-            return  # retired before it was mirrored: there is nothing left to say
+        execution = self._ledger.get(entries[0].tenant, entries[0].execution_id)
         plan = self._recent.plan(execution)
         if plan is None:
-            return
+            raise _Untold("It has no plan any more.")
         published = self._published(execution)
         found = self._ledger.records(execution.id)
         node_ids = [node_id for entry in entries for node_id in entry.node_ids]
+        if execution.attempt > 1:  # a later attempt cleared some, and tells them in its own entries
+            node_ids = [node_id for node_id in node_ids if node_id in found]
+        elif any(node_id not in found for node_id in node_ids):
+            raise _Untold("Records of its nodes are gone.")
         nodes = {node.node_id: node for node in plan.nodes}
         for start in range(0, len(node_ids), READ_NODES):
             piece = node_ids[start : start + READ_NODES]
             # A large value goes by reference, so it is not even read.
             small = [n for n in piece if (found[n].size or 0) <= INLINE_LIMIT_BYTES]
             values = self._ledger.values(execution.id, small)
+            if any(found[n].state.has_result and n not in values for n in small):
+                raise _Untold("Values of its nodes are gone.")
             for node_id in piece:
                 for name in nodes[node_id].names:
                     record = found[node_id]
@@ -130,6 +165,25 @@ class Mirror:
     def _topics(self, execution: Execution, published: str | None) -> list[str]:
         topics = [f"{self._name}.adhoc" if execution.adhoc else self._name]
         return [*topics, published] if published else topics
+
+
+class _Sending:
+    """Records on their way, sent whenever they are many bytes."""
+
+    def __init__(self, send: Callable[[Sequence[TopicRecord]], None]) -> None:
+        self._send = send
+        self._waiting: list[TopicRecord] = []
+        self._held = 0
+
+    def add(self, record: TopicRecord) -> None:
+        self._waiting.append(record)
+        self._held += len(record.value)
+        if self._held >= SEND_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        waiting, self._waiting, self._held = self._waiting, [], 0
+        self._send(waiting)
 
 
 def _by_execution(entries: Sequence[OutboxEntry]) -> list[list[OutboxEntry]]:
@@ -162,7 +216,7 @@ def result_document(
         "binding": name,
         "node_id": node.node_id,
         "interval": None if node.interval_ns is None else format_interval(node.interval_ns),
-        "bucket": format_time(node.bucket_ns),
+        "bucket": format_time(node.bucket_ns(execution.as_of_ns)),
         "as_of": format_time(execution.as_of_ns),
         "revision": max((pin.revision for pin in plan.pins), default=0),
         "state": str(record.state),

@@ -28,6 +28,13 @@ class ResultTopic(Protocol):
     def ping(self) -> None:
         """Return once a broker answered."""
 
+    def identify(self, topics: Sequence[str]) -> dict[str, str]:
+        """Make those that are missing, and return each one's id, which no other topic ever has.
+
+        A topic that was lost and made again has another id. A topic is left out that this broker
+        refuses to make or to tell of; one whose id it does not tell has an empty one.
+        """
+
     def send(self, records: Sequence[TopicRecord]) -> None:
         """Return once the broker acknowledged every record; makes missing topics first."""
 

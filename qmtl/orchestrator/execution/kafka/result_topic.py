@@ -9,15 +9,15 @@ from contextlib import closing, suppress
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError
 
 from qmtl.common.errors import Refused, Unavailable
 from qmtl.common.kafka import connection
 from qmtl.common.kafka.ping import ping
+from qmtl.orchestrator.execution.kafka import topics as kafka_topics
 from qmtl.orchestrator.execution.result_topic import TopicRecord
 
 POLL_MS = 100
-TOPIC_CONFIGS = {"max.message.bytes": str(connection.LARGEST_RECORD_BYTES)}
 
 
 class KafkaResultTopic:
@@ -34,10 +34,27 @@ class KafkaResultTopic:
         self._partitions = partitions
         self._producer: KafkaProducer | None = None
         self._known: set[str] = set()
+        self._ids: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def ping(self) -> None:
         ping(self._servers, self._timeout_s)
+
+    def identify(self, topics: Sequence[str]) -> dict[str, str]:
+        if not topics:
+            return {}
+        with self._lock:
+            found = self._identify(sorted(topics))
+            if any(self._ids.get(topic, topic_id) != topic_id for topic, topic_id in found.items()):
+                self._discard()  # it would number its records for topics that are gone
+            self._ids |= found
+            self._known |= found.keys()
+            return found
+
+    @connection.translated()
+    def _identify(self, topics: Sequence[str]) -> dict[str, str]:
+        with closing(connection.new_admin(self._servers, timeout_s=self._timeout_s)) as admin:
+            return kafka_topics.identify(admin, topics, partitions=self._partitions)
 
     def send(self, records: Sequence[TopicRecord]) -> None:
         if not records:
@@ -83,13 +100,7 @@ class KafkaResultTopic:
             return
         with closing(connection.new_admin(self._servers, timeout_s=self._timeout_s)) as admin:
             for topic in sorted(topics):
-                wanted = {
-                    "num_partitions": self._partitions,
-                    "replication_factor": 1,
-                    "configs": TOPIC_CONFIGS,
-                }
-                with suppress(TopicAlreadyExistsError):
-                    admin.create_topics({topic: wanted}, wait_for_metadata=True)
+                kafka_topics.make(admin, topic, partitions=self._partitions)
                 self._known.add(topic)
 
     def _discard(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -14,10 +15,21 @@ class MemoryResultTopic:
 
     def __init__(self) -> None:
         self._records: dict[str, list[TopicRecord]] = defaultdict(list)
+        self._ids: dict[str, str] = defaultdict(lambda: str(uuid.uuid4()))
         self._lock = threading.Lock()
 
     def ping(self) -> None:
         return None
+
+    def identify(self, topics: Sequence[str]) -> dict[str, str]:
+        with self._lock:
+            return {topic: self._ids[topic] for topic in topics}
+
+    def lose(self) -> None:
+        """Forget every topic, as a broker without durable storage does when it restarts."""
+        with self._lock:
+            self._records.clear()
+            self._ids.clear()
 
     def send(self, records: Sequence[TopicRecord]) -> None:
         with self._lock:
