@@ -13,18 +13,21 @@ from qmtl.common.settings import Settings
 from qmtl.orchestrator.api import Orchestrator
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.advance import Advancer
+from qmtl.orchestrator.execution.computation import Means
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.mirror import Mirror
 from qmtl.orchestrator.execution.outbox import Outbox
-from qmtl.orchestrator.execution.planning import Limits
+from qmtl.orchestrator.execution.planning import Fabric
+from qmtl.orchestrator.execution.preparation import Preparation
 from qmtl.orchestrator.execution.reaper import Reaper
 from qmtl.orchestrator.execution.recent import Recents
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
 from qmtl.orchestrator.execution.result_topic import ResultTopic
+from qmtl.orchestrator.execution.shape import Limits
 from qmtl.orchestrator.execution.shard import ShardRunner
 from qmtl.orchestrator.services.results import ResultService
 from qmtl.orchestrator.services.submission import SubmissionService
@@ -100,16 +103,13 @@ def build(
     registry = Registry(s.graph, s.state, s.points)
     reader = InputReader(s.points, s.ledger)
     histories = HistoryReader(s.ledger, registry)
-    recent = Recents(s.ledger, registry)
+    recent = Recents(
+        s.ledger, registry, Limits(settings.node_timeout_s, settings.node_memory_bytes)
+    )
     executors = ExecutorPool(WARM_EXECUTORS)
     runner = ShardRunner(
-        s.ledger,
-        recent,
-        reader,
-        histories,
-        executors,
+        Means(s.ledger, recent, reader, histories, executors, settings.value_limit_bytes),
         lease_s=settings.lease_s,
-        value_limit_bytes=settings.value_limit_bytes,
     )
     submissions = SubmissionService(
         s.state,
@@ -118,19 +118,20 @@ def build(
         source_limit_bytes=settings.source_limit_bytes,
         ttl_s=settings.submission_ttl_s,
     )
+    fabric = Fabric(settings.slots, round(settings.crossing_s * 1e6))
     advancer = Advancer(
         s.ledger,
         recent,
-        reader,
-        histories,
+        Preparation(s.ledger, recent, reader, histories, fabric),
         runner,
         dispatcher,
-        slots=settings.slots,
-        limits=Limits(settings.node_timeout_s, settings.node_memory_bytes),
+        lease_s=settings.lease_s,
     )
     orchestrator = Orchestrator(
         submissions=submissions,
-        triggers=TriggerService(registry, s.points, s.ledger, dispatcher),
+        triggers=TriggerService(
+            registry, s.points, s.ledger, dispatcher, most_open=settings.most_open
+        ),
         results=ResultService(s.ledger),
         state=s.state,
         ledger=s.ledger,

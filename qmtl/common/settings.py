@@ -36,6 +36,9 @@ class Settings:
         flower_port: Port of Flower, which is bound to 127.0.0.1.
         slots: Most shards of a stage. Each node worker starts as many children, so with several
             workers it is the sum of what they should run at once.
+        crossing_s: What a stage is taken to cost beside its nodes, when an execution is planned: the
+            time from the end of its last shard to the first of the next.
+        most_open: Executions that have not ended; past so many a trigger is told to come later.
         connect_timeout_s: Bound on one connection attempt to any server.
         lease_s: How long a claimed shard belongs to its worker without renewal.
         reap_interval_s: Seconds between two looks of the reaper.
@@ -44,6 +47,7 @@ class Settings:
         node_timeout_max_s: Longest limit that a node may declare.
         node_memory_bytes: Memory that a node's executor may use beyond its libraries.
         value_limit_bytes: Largest encoded value.
+        memo_ttl_s: How long a result is found again by what it was computed from.
         source_limit_bytes: Largest source text.
         request_limit_bytes: Largest body of an HTTP request.
         submission_ttl_s: How long the record of a finished submission is kept.
@@ -63,6 +67,8 @@ class Settings:
     api_keys: str = field(default="", repr=False)
     flower_port: int = 5555
     slots: int = 2
+    crossing_s: float = 0.006
+    most_open: int = 20_000
     connect_timeout_s: float = 3.0
     lease_s: float = 10.0
     reap_interval_s: float = 2.0
@@ -71,6 +77,7 @@ class Settings:
     node_timeout_max_s: float = 3_600.0
     node_memory_bytes: int = 1024 * MEBIBYTE
     value_limit_bytes: int = 16 * MEBIBYTE
+    memo_ttl_s: int = 7 * 86_400
     source_limit_bytes: int = 256 * 1024
     request_limit_bytes: int = 32 * MEBIBYTE
     submission_ttl_s: int = 7 * 86_400

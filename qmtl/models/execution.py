@@ -185,10 +185,19 @@ def lookup_key(kind: Literal["window", "query"], node_id: str, argument: str) ->
     return f"{kind}:{node_id}:{argument}"
 
 
+def source_key(variable: str, interval_ns: int | None) -> str:
+    """Return what names, among the values of a shard, the window that readers of an interval see.
+
+    It is alike at every time, so that calls are too.
+    """
+    return f"source:{variable}/{interval_ns}"
+
+
 class PinnedWindow(Struct, frozen=True, kw_only=True, array_like=True):
-    """What readers of a source at a bucket see: the digest of the encoded window."""
+    """The digest of the encoded window that readers of a source at a bucket see."""
 
     variable: str
+    interval_ns: int | None
     bucket_ns: int
     digest: str
 

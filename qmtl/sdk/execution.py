@@ -11,10 +11,10 @@ from qmtl.common.timeline import floor_bucket
 from qmtl.models.execution import NodeState
 from qmtl.models.points import Points
 from qmtl.models.strategy import StrategySpec
-from qmtl.orchestrator.execution.commits import node_commit, skipped
+from qmtl.orchestrator.execution.commits import record_of, skipped
 from qmtl.orchestrator.execution.ledger import NodeCommit
 from qmtl.orchestrator.execution.lookups import lookup_digest
-from qmtl.orchestrator.execution.planning import Limits
+from qmtl.orchestrator.execution.shape import Limits
 from qmtl.sandbox.calls import NodeError
 from qmtl.sandbox.capture import Capture
 from qmtl.sandbox.evaluate import Evaluator, failed, load_module
@@ -204,13 +204,12 @@ class _Bucket:
 
     def _evaluated(self, step: Step, bucket_ns: int, key: str) -> NodeCommit:
         if self._broken and not all(read in self._values for _, read in step.reads):
-            return skipped([step.node], {}, attempt=1)[0]
+            return NodeCommit(skipped(step.node, 1))
         evaluator = self._walk.engine.evaluator()
         if isinstance(evaluator, NodeError):
-            return node_commit(failed(step.call, evaluator), attempt=1)
-        return node_commit(
-            evaluator.evaluate(step.call_at(bucket_ns, key), self._values), attempt=1
-        )
+            return NodeCommit(record_of(failed(step.call, evaluator), 1))
+        outcome = evaluator.evaluate(step.call_at(bucket_ns, key), self._values)
+        return NodeCommit(record_of(outcome, 1), outcome.value)
 
     def _keep(self, step: Step, commit: NodeCommit, bucket_ns: int) -> None:
         """Hand a result to the readers of this bucket, and to the line."""

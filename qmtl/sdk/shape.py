@@ -9,24 +9,12 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from qmtl.graph.identity import content_key
-from qmtl.models.datanode import NodeSpec, SourceInput
+from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import PlannedNode
 from qmtl.models.strategy import StrategySpec
-from qmtl.orchestrator.execution.calls import calls_of
-from qmtl.orchestrator.execution.lookups import resolve
-from qmtl.orchestrator.execution.planning import Limits, plan_execution, required, window_keys
+from qmtl.orchestrator.execution import shape as execution
+from qmtl.orchestrator.execution.shape import Limits, SourceKey
 from qmtl.sandbox.calls import Call
-
-
-@dataclass(frozen=True, slots=True)
-class SourceKey:
-    """Names the window of a source that readers of one interval see."""
-
-    variable: str
-    interval_ns: int | None
-
-    def __str__(self) -> str:
-        return f"source:{self.variable}/{self.interval_ns}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +76,10 @@ class Shape:
         Raises:
             UnknownTarget: A target is no binding of the strategy.
         """
-        nodes = required(spec, targets)
-        plan = plan_execution(
-            nodes,
-            as_of_ns=0,
-            windows=dict.fromkeys(window_keys(nodes, 0), ""),
-            pins=(),
-            slots=1,
-            limits=limits,
-            lookups=resolve(nodes, [], []),
-        )
-        steps = tuple(map(_step, plan.nodes, calls_of(plan.nodes)))
-        sources = {SourceKey(v, n.interval_ns): None for n in nodes for v in n.sources()}
-        intervals = {n.interval_ns: None for n in nodes}
-        seeded = any(n.seeded for n in nodes)
-        return cls(nodes, steps, tuple(sources), tuple(intervals), seeded)
+        planned = execution.Shape.of(spec, targets, limits)
+        steps = tuple(map(_step, planned.nodes, planned.table.calls))
+        intervals = {n.interval_ns: None for n in planned.specs}
+        return cls(planned.specs, steps, planned.sources, tuple(intervals), planned.seeded)
 
     def named(self) -> Iterator[tuple[str, int]]:
         """Return every binding in the strategy's order, with the place of its step."""
@@ -111,13 +88,7 @@ class Shape:
 
 
 def _step(node: PlannedNode, call: Call) -> Step:
-    windows = {
-        i.argument: str(SourceKey(i.variable, node.interval_ns))
-        for i in node.inputs
-        if isinstance(i, SourceInput)
-    }
-    inputs = tuple((argument, windows.get(argument, key)) for argument, key in call.inputs)
-    reads = inputs + tuple((argument, key) for argument, _, key in call.lookups)
+    reads = call.inputs + tuple((argument, key) for argument, _, key in call.lookups)
     composed = any(isinstance(value, list | dict | set | tuple) for _, value in call.params)
     renewed = bool(call.as_of_ns) or node.seeded or composed
-    return Step(node, replace(call, inputs=inputs, seed=None), reads, renewed)
+    return Step(node, call, reads, renewed)

@@ -12,8 +12,8 @@ from qmtl.models.points import Points
 from qmtl.models.strategy import StrategySpec
 from qmtl.orchestrator.execution.inputs import inline_window
 from qmtl.orchestrator.execution.planning import WindowKey
+from qmtl.orchestrator.execution.shape import SourceKey
 from qmtl.sdk.data import missing_data
-from qmtl.sdk.shape import SourceKey
 
 
 class _Seen(NamedTuple):

@@ -12,6 +12,7 @@ from celery import Celery
 from kombu import Queue
 
 from qmtl.common.settings import Settings
+from qmtl.models.execution import Priority
 
 CONTROL, NODES, MIRROR = "control", "nodes", "mirror"
 COUNTER = "qmtl.tasks.chord_counter:ChordCounter"
@@ -19,6 +20,9 @@ DAY_S = 86_400
 SOFT_SHUTDOWN_S = 3.0  # less than the supervisor waits before it kills
 PERIODIC_EXPIRY_S = 30.0  # so that a look of the reaper outlives a slow submission before it
 MIRROR_EVERY_S = 5.0
+
+# Redis has a list for each, and takes from the first that has a message; 0 comes first.
+PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 3, Priority.LOW: 9}
 
 ROUTES = {
     "qmtl.control.*": {"queue": CONTROL},
@@ -51,7 +55,10 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # Redelivery would start a long shard twice: it stays above the longest deadline there may
         # be, and the reaper recovers lost shards within seconds.
+        "task_default_priority": PRIORITIES[Priority.NORMAL],
         "broker_transport_options": {
+            "priority_steps": sorted(PRIORITIES.values()),
+            "queue_order_strategy": "priority",
             "visibility_timeout": max(DAY_S, int(settings.node_timeout_max_s) * 4),
             "global_keyprefix": f"{{{settings.cell}}}:",
             "socket_keepalive": True,

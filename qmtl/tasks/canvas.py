@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from celery import Celery, chord, signature
 from celery.canvas import Signature
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 from qmtl.common.errors import Unavailable
 from qmtl.common.redis.connection import translated
+from qmtl.models.execution import Priority
+from qmtl.tasks.app import NODES, PRIORITIES
 
 CARRY_OUT = "qmtl.control.carry_out"
 ADVANCE = "qmtl.nodes.advance"
@@ -26,25 +28,58 @@ class CeleryDispatcher:
         """Send a submission to the control worker."""
         self._send(self._signature(CARRY_OUT, tenant, submission_id))
 
-    def advance(self, tenant: str, execution_id: str, stage: int) -> None:
+    def advance(
+        self,
+        tenant: str,
+        execution_id: str,
+        stage: int,
+        *,
+        priority: Priority = Priority.NORMAL,
+    ) -> None:
         """Send an advance to a node worker."""
-        self._send(self._signature(ADVANCE, tenant, execution_id, stage))
+        self._send(self._signature(ADVANCE, tenant, execution_id, stage, priority=priority))
 
-    def shards(self, tenant: str, execution_id: str, stage: int, shards: Sequence[int]) -> None:
+    def shards(
+        self,
+        tenant: str,
+        execution_id: str,
+        stage: int,
+        shards: Sequence[int],
+        *,
+        priority: Priority = Priority.NORMAL,
+    ) -> None:
         """Send a chord: the shards, and behind the last of them the advance to the next stage.
 
         A single shard has the advance as its callback: there is nothing to count, and Celery counts
         a chord of one before it sends it, which takes twenty seconds where the server is away.
         """
-        header = [self._signature(RUN_SHARD, tenant, execution_id, stage, k) for k in shards]
-        body = self._signature(ADVANCE, tenant, execution_id, stage + 1)
+        header = [
+            self._signature(RUN_SHARD, tenant, execution_id, stage, k, priority=priority)
+            for k in shards
+        ]
+        body = self._signature(ADVANCE, tenant, execution_id, stage + 1, priority=priority)
         if len(header) == 1:
             self._send(header[0], link=body)
         else:
             self._send(chord(header, body, app=self._app))
 
-    def _signature(self, task: str, *args: str | int) -> Signature:
-        return signature(task, args=args, immutable=True, app=self._app)
+    def queued(self) -> int:
+        """Return the length of the node workers' queue, over all priorities."""
+        try:
+            with translated(), self._app.connection_for_read() as connection:
+                declared = connection.default_channel.queue_declare(NODES, passive=True)
+        except OperationalError as error:
+            raise Unavailable("broker", f"The broker does not answer: {error}.") from error
+        except ChannelError:  # there is no queue before its first message
+            return 0
+        return int(declared.message_count)
+
+    def _signature(
+        self, task: str, *args: str | int, priority: Priority = Priority.NORMAL
+    ) -> Signature:
+        return signature(
+            task, args=args, immutable=True, app=self._app, priority=PRIORITIES[priority]
+        )
 
     def _send(self, message: Signature, *, link: Signature | None = None) -> None:
         try:

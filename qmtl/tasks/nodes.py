@@ -18,4 +18,4 @@ def advance(tenant: str, execution_id: str, stage: int) -> None:
 @never_raises
 def run_shard(tenant: str, execution_id: str, stage: int, shard: int) -> None:
     """Run what is open of a shard and commit it."""
-    system().runner.run(tenant, execution_id, stage, shard)
+    system().advancer.run_shard(tenant, execution_id, stage, shard)

@@ -2,4 +2,6 @@
 
 from qmtl.common.codec.plain import decode, digest, encode
 
-__all__ = ["decode", "digest", "encode"]
+__all__ = ["FORMAT", "decode", "digest", "encode"]
+
+FORMAT = 1  # counts changes of the bytes that a value gives

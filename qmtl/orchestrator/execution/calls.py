@@ -1,4 +1,4 @@
-"""From the nodes of a plan to what an executor is asked to call."""
+"""From the nodes of a shape to what an executor is asked to call."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import ast
 from collections.abc import Sequence
 
 from qmtl.models.datanode import AsOfInput, NodeInput, QueryInput, SourceInput, WindowInput
-from qmtl.models.execution import PlannedNode, lookup_key
-from qmtl.orchestrator.execution.planning import WindowKey
+from qmtl.models.execution import PlannedNode, lookup_key, source_key
 from qmtl.sandbox.calls import Call, LookupKind
 
 
 def calls_of(nodes: Sequence[PlannedNode]) -> list[Call]:
-    """Return the executor's calls for nodes that stand in topological order."""
+    """Return the executor's calls for nodes that stand in topological order.
+
+    They are alike at every time: an ``as_of`` is that of the epoch, and nothing is seeded.
+    """
     return [_call(node) for node in nodes]
 
 
@@ -25,9 +27,9 @@ def _call(node: PlannedNode) -> Call:
             case NodeInput(argument=argument, binding=node_id):
                 inputs.append((argument, node_id))
             case SourceInput(argument=argument, variable=variable):
-                inputs.append((argument, str(WindowKey(variable, node.bucket_ns))))
+                inputs.append((argument, source_key(variable, node.interval_ns)))
             case AsOfInput(argument=argument):
-                as_of.append((argument, node.bucket_ns))
+                as_of.append((argument, 0))
             case WindowInput(argument=argument):
                 lookups.append((argument, "window", lookup_key("window", node.node_id, argument)))
             case QueryInput(argument=argument):
@@ -42,5 +44,4 @@ def _call(node: PlannedNode) -> Call:
         timeout_s=node.timeout_s,
         retries=node.retries,
         memory_bytes=node.memory_bytes,
-        seed=int(node.content_key[:16], 16) if node.seeded else None,
     )

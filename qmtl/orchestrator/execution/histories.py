@@ -78,6 +78,7 @@ def _line(execution: Execution, question: Question) -> Line:
 def _request(question: Question) -> HistoryRequest:
     return HistoryRequest(
         node_id=question.node_id,
+        interval_ms=question.interval_ns // MILLISECOND,
         until_ms=question.until_ns // MILLISECOND,
         count=question.count,
     )

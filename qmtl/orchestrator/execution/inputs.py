@@ -8,12 +8,12 @@ from typing import Any, cast
 from qmtl.common.codec import decode, encode
 from qmtl.common.errors import InvalidPoint, InvalidRequest, MissingData
 from qmtl.common.timeline import format_time
-from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution, Pin
 from qmtl.models.points import Points, points_from_rows
 from qmtl.models.strategy import StrategySpec
 from qmtl.orchestrator.execution.ledger import Ledger
-from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms
+from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms, window_of
+from qmtl.orchestrator.execution.shape import SourceKey
 from qmtl.registry.db.point_store import PointStore, WindowRequest
 
 
@@ -39,27 +39,32 @@ class InputReader:
     def read(
         self,
         execution: Execution,
-        keys: Sequence[WindowKey],
+        keys: Sequence[SourceKey],
         pins: Sequence[Pin],
         spec: StrategySpec,
-    ) -> dict[WindowKey, bytes]:
+    ) -> dict[SourceKey, bytes]:
         """Return the encoded window of every key; at most two round trips.
 
         Raises:
             MissingData: A window holds no point; the message names the source and the time.
         """
-        inline = self._ledger.inputs(execution.id) if execution.adhoc and keys else {}
+        if not keys:
+            return {}
+        inline = self._ledger.inputs(execution.id) if execution.adhoc else {}
         revisions = {p.variable: p.revision for p in pins}
-        stored = [k for k in keys if k.variable not in inline]
-        requests = [_request(k, spec, revisions[k.variable]) for k in stored]
+        asked = {key: window_of(key, execution.as_of_ns) for key in keys}
+        stored = list(dict.fromkeys(w for w in asked.values() if w.variable not in inline))
+        requests = [_request(w, spec, revisions[w.variable]) for w in stored]
         found = self._points.windows(execution.tenant, requests) if requests else []
         windows = dict(zip(stored, found, strict=True))
-        for key in keys:
-            if key.variable in inline:
-                windows[key] = inline_window(decode_points(inline[key.variable]), key, spec)
-            if not len(windows[key]):
-                raise missing(spec, key)
-        return {key: encode(windows[key].to_pandas()) for key in keys}
+        for window in asked.values():
+            if window.variable in inline:
+                given = decode_points(inline[window.variable])
+                windows[window] = inline_window(given, window, spec)
+            if not len(windows[window]):
+                raise missing(spec, window)
+        encoded = {window: encode(points.to_pandas()) for window, points in windows.items()}
+        return {key: encoded[window] for key, window in asked.items()}
 
 
 def missing(spec: StrategySpec, key: WindowKey) -> MissingData:
@@ -114,11 +119,6 @@ def decode_points(data: bytes) -> Points:
     """Read back what ``encode_points`` wrote."""
     columns, times_ms, values = cast("list[Any]", decode(data))
     return Points(tuple(columns), times_ms, values)
-
-
-def sources_of(nodes: Sequence[NodeSpec]) -> tuple[str, ...]:
-    """Return the source variables that nodes read, each once, sorted."""
-    return tuple(sorted({v for node in nodes for v in node.sources()}))
 
 
 def _request(key: WindowKey, spec: StrategySpec, revision: int) -> WindowRequest:

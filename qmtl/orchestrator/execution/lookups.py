@@ -24,6 +24,7 @@ class Question:
     Attributes:
         reader: Node id of who asks, for ``argument``.
         name: ``strategy.binding`` in a query; empty in a window.
+        interval_ns: Of the node; 0 where it has none, and so no history.
     """
 
     reader: str
@@ -32,6 +33,7 @@ class Question:
     strategy: str
     name: str
     node_id: str
+    interval_ns: int
     until_ns: int
     count: int
 
@@ -129,6 +131,7 @@ def _of_window(node: NodeSpec, given: WindowInput, bucket_ns: int, own: Strategy
         strategy=own.name,
         name="",
         node_id=node.node_id if target is None else target.node_id,
+        interval_ns=(node if target is None else target).interval_ns or 0,
         until_ns=bucket_ns - 1,
         count=given.count,
     )
@@ -159,6 +162,7 @@ def _of_query(
             strategy=peer.name,
             name=name,
             node_id=other.node_id,
+            interval_ns=other.interval_ns or 0,
             until_ns=bucket_ns - 1 if waits else bucket_ns,
             count=1,
         )

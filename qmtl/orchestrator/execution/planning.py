@@ -1,32 +1,35 @@
-"""From a version, its targets and a time to a plan: which computations run, where and on what.
+"""From a shape, a time and what is known to a plan: which computations run, where and on what.
 
-Pure: whoever calls it has read the windows of the sources before.
+Pure: whoever calls it has read the windows of the sources, the histories and the memo before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
-from qmtl.common.errors import UnknownTarget
 from qmtl.common.timeline import MILLISECOND, floor_bucket
-from qmtl.graph.dag import Dag
-from qmtl.graph.identity import content_key
-from qmtl.graph.plan import stages
-from qmtl.models.datanode import (
-    AsOfInput,
-    Input,
-    NodeInput,
-    NodeSpec,
-    QueryInput,
-    SourceInput,
-    SourceSpec,
-    WindowInput,
-)
-from qmtl.models.execution import Lookup, Pin, Plan, PlannedNode
-from qmtl.models.strategy import StrategySpec
-from qmtl.orchestrator.execution.lookups import lookup_digest
+from qmtl.graph.plan import Stages, cut
+from qmtl.models.datanode import SourceSpec
+from qmtl.models.execution import Lookup, Pin, PinnedWindow, Plan
+from qmtl.orchestrator.execution.keys import seeds
+from qmtl.orchestrator.execution.shape import Shape, SourceKey
+
+UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
+NODE_US = 20  # what a node costs beside its own code: calling, encoding, committing
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """What the workers offer.
+
+    Attributes:
+        slots: How many shards may run at once.
+        crossing_us: What a stage costs beside its nodes, in microseconds.
+    """
+
+    slots: int
+    crossing_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,52 +39,10 @@ class WindowKey:
     variable: str
     bucket_ns: int
 
-    def __str__(self) -> str:
-        return f"source:{self.variable}@{self.bucket_ns}"
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a node may use that declares nothing itself."""
-
-    timeout_s: float
-    memory_bytes: int
-
-
-def required(spec: StrategySpec, targets: Sequence[str]) -> tuple[NodeSpec, ...]:
-    """Return the targets (all nodes where none is named) and what they rest on, upstream first.
-
-    A node that another one looks back at is part of it: its history is what its runs leave.
-
-    Raises:
-        UnknownTarget: A target is no binding of the strategy.
-    """
-    if not targets:
-        return spec.nodes
-    known = {node.name for node in spec.nodes}
-    for target in targets:
-        if target not in known:
-            raise UnknownTarget(
-                f"Strategy {spec.name!r} binds no node {target!r}.",
-                hint=f"It binds {', '.join(sorted(known))}.",
-            )
-    edges = {n.name: n.upstream() + _others(n) for n in spec.nodes}
-    wanted = Dag.of(edges).ancestors(targets) | set(targets)
-    return tuple(node for node in spec.nodes if node.name in wanted)
-
-
-def _others(node: NodeSpec) -> tuple[str, ...]:
-    return tuple(name for name in node.looks_back_at() if name != node.name)
-
-
-def window_keys(nodes: Sequence[NodeSpec], as_of_ns: int) -> tuple[WindowKey, ...]:
-    """Return every window that the nodes read, each once, in a stable order."""
-    keys = {
-        WindowKey(variable, floor_bucket(as_of_ns, node.interval_ns)): None
-        for node in nodes
-        for variable in node.sources()
-    }
-    return tuple(keys)
+def window_of(source: SourceKey, as_of_ns: int) -> WindowKey:
+    """Return what readers of a source see at a time."""
+    return WindowKey(source.variable, floor_bucket(as_of_ns, source.interval_ns))
 
 
 def latest_visible_ms(source: SourceSpec, key: WindowKey) -> int:
@@ -90,108 +51,74 @@ def latest_visible_ms(source: SourceSpec, key: WindowKey) -> int:
 
 
 def plan_execution(
-    nodes: Sequence[NodeSpec],
+    shape: Shape,
     *,
     as_of_ns: int,
-    windows: Mapping[WindowKey, str],
+    windows: Mapping[SourceKey, str],
     pins: Sequence[Pin],
-    slots: int,
-    limits: Limits,
+    fabric: Fabric,
     lookups: Sequence[Lookup] = (),
+    keys: tuple[str, ...] = (),
+    cost_us: Sequence[int | None] = (),
+    there: Collection[str] = (),
 ) -> Plan:
-    """Return the plan of nodes that stand in topological order.
-
-    Bindings of one node id become one computation, under the largest of their limits.
+    """Return the plan of a shape at a time.
 
     Args:
-        nodes: What must run, upstream first, as ``required`` gives it.
+        shape: What must be there at the end.
         as_of_ns: The execution's time; each node runs at its own bucket of it.
-        windows: Digest of every window named by ``window_keys``.
+        windows: Digest of every window of the shape.
         pins: What was read of the sources.
-        slots: How many shards may run at once.
-        limits: For nodes that declare none.
+        fabric: On which it runs.
         lookups: What every window and query of the nodes resolved to.
+        keys: The call key of each node; none where nothing is reused or found again.
+        cost_us: What each node took lately; None, or none at all, where that is unknown.
+        there: Ids of nodes that need not run.
     """
-    found = {(each.node_id, each.argument): lookup_digest(each) for each in lookups}
-    ids = {node.name: node.node_id for node in nodes}
-    planned: list[PlannedNode] = []
-    keys: dict[str, str] = {}
-    for bindings in _by_computation(nodes):
-        node = _planned(bindings, ids, as_of_ns, _Keys(windows, keys, found), limits)
-        keys[node.node_id] = node.content_key
-        planned.append(node)
-    upstream = {n.node_id: _upstream(n.inputs) for n in planned}
+    costs = tuple([each or 0 for each in cost_us]) or (0,) * len(shape.nodes)
     return Plan(
-        nodes=tuple(planned),
-        stages=stages([n.node_id for n in planned], upstream, slots=slots),
+        nodes=shape.nodes,
+        shape=shape.name,
+        as_of_ns=as_of_ns,
+        stages=_stages(shape, costs, fabric, there),
         pins=tuple(pins),
-        lookups=tuple(lookups),
-    )
-
-
-def _by_computation(nodes: Sequence[NodeSpec]) -> list[list[NodeSpec]]:
-    """Group by node id, in the order in which an id comes first."""
-    first: dict[str, int] = {}
-    for place, node in enumerate(nodes):
-        first.setdefault(node.node_id, place)
-    ordered = sorted(nodes, key=lambda n: (first[n.node_id], n.name))
-    return [list(group) for _, group in groupby(ordered, key=lambda n: n.node_id)]
-
-
-def _planned(
-    bindings: Sequence[NodeSpec],
-    ids: Mapping[str, str],
-    as_of_ns: int,
-    keys: _Keys,
-    limits: Limits,
-) -> PlannedNode:
-    node = bindings[0]
-    bucket_ns = floor_bucket(as_of_ns, node.interval_ns)
-    inputs = tuple(_by_id(i, ids) for i in node.inputs)
-    return PlannedNode(
-        node_id=node.node_id,
-        names=tuple(b.name for b in bindings),
-        function=node.function,
-        inputs=inputs,
-        params=node.params,
-        interval_ns=node.interval_ns,
-        bucket_ns=bucket_ns,
-        timeout_s=max(b.timeout_s or limits.timeout_s for b in bindings),
-        retries=max(b.retries for b in bindings),
-        memory_bytes=max(b.memory_bytes or limits.memory_bytes for b in bindings),
-        max_history=max(b.max_history for b in bindings),
-        seeded=node.seeded,
-        content_key=content_key(
-            node.node_id, {i.argument: keys.of(node.node_id, i, bucket_ns) for i in inputs}
+        windows=tuple(
+            PinnedWindow(
+                variable=key.variable,
+                interval_ns=key.interval_ns,
+                bucket_ns=floor_bucket(as_of_ns, key.interval_ns),
+                digest=digest,
+            )
+            for key, digest in windows.items()
         ),
+        lookups=tuple(lookups),
+        keys=keys,
+        seeds=seeds(shape, as_of_ns, windows, lookups),
+        cost_us=costs,
+        crossing_us=fabric.crossing_us,
     )
 
 
-def _by_id(given: Input, ids: Mapping[str, str]) -> Input:
-    if isinstance(given, NodeInput):
-        return NodeInput(argument=given.argument, binding=ids[given.binding])
-    return given
+def estimated_us(cost_us: int) -> int:
+    """Return what a node is taken to cost with all that belongs to it; 0 stands for unknown."""
+    return (cost_us or UNKNOWN_US) + NODE_US
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """What determines the value of an input, in 32 hex characters or a plain text."""
-
-    windows: Mapping[WindowKey, str]
-    nodes: Mapping[str, str]
-    lookups: Mapping[tuple[str, str], str]
-
-    def of(self, reader: str, given: Input, bucket_ns: int) -> str:
-        match given:
-            case NodeInput(binding=node_id):
-                return self.nodes[node_id]
-            case SourceInput(variable=variable):
-                return self.windows[WindowKey(variable, bucket_ns)]
-            case WindowInput() | QueryInput():
-                return self.lookups[reader, given.argument]
-            case AsOfInput():
-                return f"as_of:{bucket_ns}"
-
-
-def _upstream(inputs: Sequence[Input]) -> tuple[str, ...]:
-    return tuple(i.binding for i in inputs if isinstance(i, NodeInput))
+def _stages(shape: Shape, costs: Sequence[int], fabric: Fabric, there: Collection[str]) -> Stages:
+    open_ = [place for place, node in enumerate(shape.nodes) if node.node_id not in there]
+    if not open_:
+        return ()
+    total_us = sum([estimated_us(costs[place]) for place in open_])
+    if fabric.slots == 1 or total_us <= fabric.crossing_us:
+        return ((tuple(open_),),)
+    index = {place: i for i, place in enumerate(open_)}
+    found = cut(
+        [shape.nodes[place].node_id for place in open_],
+        [[index[u] for u in shape.upstream[place] if u in index] for place in open_],
+        [estimated_us(costs[place]) / 1e6 for place in open_],
+        slots=fabric.slots,
+        crossing_s=fabric.crossing_us / 1e6,
+    )
+    return tuple(
+        tuple(tuple([open_[i] for i in shard]) for shard in stage) for stage in found.stages
+    )

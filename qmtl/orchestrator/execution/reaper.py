@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qmtl.common.errors import DEADLINE_PASSED, Unavailable
+from qmtl.models.execution import ErrorRecord
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.ledger import Due, Ledger
 from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore
 
 BATCH = 100
+LONG_QUEUE = 20  # messages; so many more, and the reaper waits as long again
+MOST_PATIENCE = 10.0
+EXPIRED = ErrorRecord(
+    code=DEADLINE_PASSED, message="It had not ended when the time that its trigger gave was over."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,9 @@ class Reaper:
         look would lengthen a queue that is only slow.
         """
         found = self._ledger.due(
-            limit=BATCH, again_s=self._lease_s / 2, unclaimed_s=self._unclaimed_s
+            limit=BATCH,
+            again_s=self._lease_s / 2,
+            unclaimed_s=self._unclaimed_s * self._patience(),
         )
         for due in found:
             self._send(due)
@@ -56,6 +65,14 @@ class Reaper:
         for tenant, submission_id in submissions:
             self._dispatcher.submission(tenant, submission_id)
         return Reaped(executions=len(found), submissions=len(submissions))
+
+    def _patience(self) -> float:
+        """Return how much longer than usual a message may wait: while many do, none is lost."""
+        try:
+            queued = self._dispatcher.queued()
+        except Unavailable:
+            return 1.0
+        return min(MOST_PATIENCE, 1.0 + queued / LONG_QUEUE)
 
     def _waiting_submissions(self, now_ms: int) -> list[tuple[str, str]]:
         old_ms = now_ms - int(self._unclaimed_s * 1_000)
@@ -70,7 +87,9 @@ class Reaper:
         return self._registry.repair_copies()
 
     def _send(self, due: Due) -> None:
-        if due.shards:
+        if due.expired:
+            self._ledger.fail(due.execution_id, EXPIRED)
+        elif due.shards:
             self._dispatcher.shards(due.tenant, due.execution_id, due.stage, due.shards)
         else:
             self._dispatcher.advance(due.tenant, due.execution_id, due.stage + 1)

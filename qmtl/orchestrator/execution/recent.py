@@ -1,16 +1,20 @@
-"""Versions and plans that this process read last: they never change, and every shard needs them."""
+"""Versions, shapes and plans that this process read last: they never change, and shards need them."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from qmtl.models.execution import Execution, Plan
 from qmtl.models.strategy import StrategyVersion
+from qmtl.orchestrator.execution.keys import CallKeys
 from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.shape import Limits, Shape
 from qmtl.registry.api import Registry
+from qmtl.sandbox.runtime import fingerprint
 
 MOST_NODES = 20_000  # over all that is kept of a kind; a node takes one or two kilobytes
 
@@ -48,14 +52,27 @@ class Recent(Generic[V]):
                 self._weight -= self._weigh(self._kept.popitem(last=False)[1])
 
 
-class Recents:
-    """Reads versions and plans, each once while it is kept."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a version's targets are to a worker: what they do alike at every time."""
 
-    def __init__(self, ledger: Ledger, registry: Registry, *, limit: int = MOST_NODES) -> None:
+    version: StrategyVersion
+    shape: Shape
+    keys: CallKeys
+
+
+class Recents:
+    """Reads versions and plans, and works shapes out, each once while it is kept."""
+
+    def __init__(
+        self, ledger: Ledger, registry: Registry, limits: Limits, *, most_nodes: int = MOST_NODES
+    ) -> None:
         self._ledger = ledger
         self._registry = registry
-        self._versions: Recent[StrategyVersion] = Recent(limit, lambda v: len(v.spec.nodes))
-        self._plans: Recent[Plan] = Recent(limit, lambda p: len(p.nodes))
+        self._limits = limits
+        self._versions: Recent[StrategyVersion] = Recent(most_nodes, lambda v: len(v.spec.nodes))
+        self._works: Recent[Work] = Recent(most_nodes, lambda w: len(w.shape.nodes))
+        self._plans: Recent[Plan] = Recent(most_nodes, lambda p: len(p.nodes))
 
     def version(self, execution: Execution) -> StrategyVersion:
         """Return the version that an execution runs; may raise as ``Registry.get_nodes``."""
@@ -67,18 +84,38 @@ class Recents:
                 self._versions.keep(key, found)
         return found
 
+    def work(self, execution: Execution) -> Work:
+        """Return what an execution's targets do at every time alike.
+
+        Raises:
+            UnknownTarget: A target is no binding; and whatever ``version`` raises.
+        """
+        key = (execution.tenant, execution.strategy, execution.version, execution.targets)
+        found = self._works.get(key)
+        if found is None:
+            version = self.version(execution)
+            shape = Shape.of(version.spec, execution.targets, self._limits)
+            found = Work(version, shape, CallKeys(shape, fingerprint()))
+            if version.complete:
+                self._works.keep(key, found)
+        return found
+
     def plan(self, execution: Execution) -> Plan | None:
         """Return the plan of an execution, None where it has none.
 
-        A server that lost its last writes may see the execution planned again, with other pins: so
-        a plan is known by the time at which it was started.
+        An attempt has a plan of its own; and a server that lost its last writes may see the
+        execution planned again, with other pins: so a plan is known by the time at which it was
+        started.
         """
         if execution.started_ms is None:
             return self._ledger.plan(execution.id)
-        key = (execution.id, execution.started_ms)
-        found = self._plans.get(key)
+        found = self._plans.get((execution.id, execution.started_ms))
         if found is None:
             found = self._ledger.plan(execution.id)
             if found is not None:
-                self._plans.keep(key, found)
+                self.keep_plan(execution.id, execution.started_ms, found)
         return found
+
+    def keep_plan(self, execution_id: str, started_ms: int, plan: Plan) -> None:
+        """Keep a plan that this process made and started."""
+        self._plans.keep((execution_id, started_ms), plan)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qmtl.common.errors import UnknownTarget
-from qmtl.models.execution import Execution, NodeRecord, NodeResult, NodeState
+from qmtl.models.execution import (
+    Execution,
+    NodeRecord,
+    NodeResult,
+    NodeState,
+    Plan,
+    ShardRecord,
+)
 from qmtl.orchestrator.execution.ledger import Ledger
 
 
@@ -48,13 +55,46 @@ class ResultService:
                     hint=f"It has {', '.join(sorted(n for n, _ in plan.bindings()))}.",
                 )
         node_ids = [node.node_id for _, node in chosen]
-        records = self._ledger.records(execution.id)
+        records = self._records(execution, plan)
         found = self._ledger.values(execution.id, node_ids) if values else {}
         return [
             NodeResult(
                 name=name,
-                record=records.get(n, NodeRecord(node_id=n, state=NodeState.PENDING)),
+                record=records[n],
                 value=found.get(n),
             )
             for (name, _), n in zip(chosen, node_ids, strict=True)
         ]
+
+    def _records(self, execution: Execution, plan: Plan) -> dict[str, NodeRecord]:
+        """Return the record of every node; of one that is not committed, what its shard says.
+
+        That is derived, so that a claim or a failure need not write one for each of a thousand
+        nodes.
+        """
+        committed = self._ledger.records(execution.id)
+        if len(committed) == len(plan.nodes):
+            return committed
+        shards = {(s.stage, s.shard): s for s in self._ledger.shards(execution.id)}
+        found = {
+            node.node_id: open_record(node.node_id, shards.get((s, k)), execution)
+            for s, stage in enumerate(plan.stages)
+            for k in range(len(stage))
+            for node in plan.shard(s, k)
+        }
+        for node in plan.nodes:  # cleared by a later attempt, which is not planned yet
+            found.setdefault(node.node_id, open_record(node.node_id, None, execution))
+        return found | committed
+
+
+def open_record(node_id: str, shard: ShardRecord | None, execution: Execution) -> NodeRecord:
+    """Return the record of a node that was not committed."""
+    state = NodeState.CANCELLED if execution.state.ended else NodeState.PENDING
+    if shard is not None and shard.alive and not execution.state.ended:
+        return NodeRecord(
+            node_id=node_id,
+            state=NodeState.RUNNING,
+            attempt=execution.attempt,
+            started_ms=shard.claimed_ms,
+        )
+    return NodeRecord(node_id=node_id, state=state, attempt=execution.attempt)

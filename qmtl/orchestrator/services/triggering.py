@@ -19,7 +19,8 @@ from qmtl.common.errors import (
     UnknownExecution,
 )
 from qmtl.common.timeline import MILLISECOND, floor_bucket
-from qmtl.models.execution import Execution
+from qmtl.models.datanode import NodeSpec
+from qmtl.models.execution import Execution, Priority
 from qmtl.models.points import Points
 from qmtl.models.strategy import ENVIRONMENTS, StrategySpec, StrategyVersion
 from qmtl.orchestrator.dispatcher import Dispatcher
@@ -30,12 +31,8 @@ from qmtl.orchestrator.execution.inputs import (
     points_from_inputs,
 )
 from qmtl.orchestrator.execution.ledger import Ledger
-from qmtl.orchestrator.execution.planning import (
-    WindowKey,
-    latest_visible_ms,
-    required,
-    window_keys,
-)
+from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms, window_of
+from qmtl.orchestrator.execution.shape import SourceKey, required
 from qmtl.registry.api import Registry
 from qmtl.registry.db.point_store import PointStore, WindowRequest
 
@@ -46,12 +43,19 @@ class TriggerService:
     """Checks that a trigger can succeed, then creates its execution and sends its first advance."""
 
     def __init__(
-        self, registry: Registry, points: PointStore, ledger: Ledger, dispatcher: Dispatcher
+        self,
+        registry: Registry,
+        points: PointStore,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        *,
+        most_open: int,
     ) -> None:
         self._registry = registry
         self._points = points
         self._ledger = ledger
         self._dispatcher = dispatcher
+        self._most_open = most_open
 
     def trigger(
         self,
@@ -66,10 +70,13 @@ class TriggerService:
         by: str,
         idempotency_key: str | None,
         at_ns: int,
+        priority: Priority = Priority.NORMAL,
+        expires_s: float | None = None,
     ) -> tuple[Execution, bool]:
         """Create an execution, or return the one that the same idempotency key made before.
 
-        Without a requested ``as_of`` it runs at ``at_ns``, the present.
+        Without a requested ``as_of`` it runs at ``at_ns``, the present. One that has not ended
+        after ``expires_s`` seconds ends as FAILED.
 
         Raises:
             InvalidRequest: Not exactly one of environment and version is given, or an input is no
@@ -78,6 +85,7 @@ class TriggerService:
             UnknownStrategy, UnknownVersion, UnknownTarget: It does not exist.
             MissingData: A source has no point that is visible at ``as_of``.
             IdempotencyConflict: The key was used with another trigger.
+            Overloaded: Too many executions have not ended.
         """
         asked = (strategy, environment, version, requested_as_of_ns, list(targets), inputs)
         cause = _cause(idempotency_key, asked)
@@ -88,26 +96,34 @@ class TriggerService:
         found = self._version(tenant, strategy, environment, version)
         nodes = required(found.spec, tuple(targets))
         given = points_from_inputs(inputs or {}, found.spec)
-        self._check_data(tenant, window_keys(nodes, as_of_ns), given, found.spec)
+        self._check_data(tenant, _windows(nodes, as_of_ns), given, found.spec)
+        adhoc = bool(given) or version is not None
         execution = new_execution(
             found,
             environment=environment,
-            adhoc=bool(given) or version is not None,
+            adhoc=adhoc,
             as_of_ns=as_of_ns,
             targets=tuple(sorted(set(targets))),
             cause=cause,
             by=by,
             at_ms=at_ns // MILLISECOND,
         )
-        if idempotency_key:
-            execution = replace(execution, id=_keyed_id(tenant, idempotency_key))
+        execution = replace(
+            execution,
+            id=_keyed_id(tenant, idempotency_key) if idempotency_key else execution.id,
+            priority=priority,
+            expires_s=expires_s,
+            ordered=not adhoc and any(node.looks_back_at() for node in nodes),
+        )
         kept, created = self._ledger.create(
-            execution, {variable: encode_points(points) for variable, points in given.items()}
+            execution,
+            {variable: encode_points(points) for variable, points in given.items()},
+            most_open=self._most_open,
         )
         _same(kept, cause, idempotency_key)
         if created:
             with suppress(Unavailable):  # it is kept: the reaper sends it
-                self._dispatcher.advance(tenant, kept.id, 0)
+                self._dispatcher.advance(tenant, kept.id, 0, priority=kept.priority)
         return kept, created
 
     def _known(self, tenant: str, idempotency_key: str | None) -> Execution | None:
@@ -151,6 +167,12 @@ class TriggerService:
         ]
         if absent:
             raise absent[0]
+
+
+def _windows(nodes: Sequence[NodeSpec], as_of_ns: int) -> list[WindowKey]:
+    """Return what the nodes see of their sources, each window once."""
+    keys = (SourceKey(v, node.interval_ns) for node in nodes for v in node.sources())
+    return list(dict.fromkeys(window_of(key, as_of_ns) for key in keys))
 
 
 def new_execution(

@@ -1,0 +1,124 @@
+"""What is read before an execution is planned: pins, windows, histories, the memo, costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from qmtl.common.codec import digest
+from qmtl.common.errors import ExecutionFailed
+from qmtl.models.execution import Execution, Lookup, NodeState, Pin, Plan
+from qmtl.orchestrator.execution.histories import HistoryReader
+from qmtl.orchestrator.execution.inputs import InputReader
+from qmtl.orchestrator.execution.keys import input_keys
+from qmtl.orchestrator.execution.ledger import HistoryPlace, Ledger, Reuse
+from qmtl.orchestrator.execution.places import places_of
+from qmtl.orchestrator.execution.planning import Fabric, plan_execution
+from qmtl.orchestrator.execution.recent import Recents, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan, what it takes from other executions, and the values that were read for it."""
+
+    plan: Plan
+    reused: Sequence[Reuse]
+    values: dict[str, bytes]
+
+
+class Preparation:
+    """Reads what a plan is made of; nothing here changes an execution."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        recent: Recents,
+        reader: InputReader,
+        histories: HistoryReader,
+        fabric: Fabric,
+    ) -> None:
+        self._ledger = ledger
+        self._recent = recent
+        self._reader = reader
+        self._histories = histories
+        self._fabric = fabric
+
+    def prepare(self, execution: Execution, *, reuse: bool = True) -> Prepared:
+        """Return the plan of the present attempt of an execution.
+
+        A later attempt, and a replay, read what the first plan had pinned. An attempt that is fresh
+        and a replay take nothing from other executions.
+
+        Raises:
+            MissingData: A source has no point that is visible.
+            ExecutionFailed: What it replays has no plan.
+        """
+        work = self._recent.work(execution)
+        pins, lookups = self._pinned(execution, work)
+        spec = work.version.spec
+        windows = self._reader.read(execution, work.shape.sources, pins, spec)
+        digests = {key: digest(data) for key, data in windows.items()}
+        keys = work.keys.at(input_keys(work.shape, execution.as_of_ns, digests, lookups))
+        node_ids = [node.node_id for node in work.shape.nodes]
+        alone = execution.fresh or execution.replays is not None or not reuse
+        outlook = self._ledger.outlook(
+            execution.tenant, execution.strategy, node_ids, () if alone else keys
+        )
+        there = set(self._ledger.records(execution.id)) if execution.attempt > 1 else set()
+        sources = {
+            node_id: source
+            for node_id, source in zip(node_ids, outlook.sources, strict=False)
+            if source is not None and node_id not in there
+        }
+        found = self._found(execution, sources)
+        plan = plan_execution(
+            work.shape,
+            as_of_ns=execution.as_of_ns,
+            windows=digests,
+            pins=pins,
+            fabric=self._fabric,
+            lookups=lookups,
+            keys=keys,
+            cost_us=outlook.cost_us,
+            there=there | {reused.record.node_id for reused in found},
+        )
+        return Prepared(
+            plan=plan,
+            reused=_placed(found, places_of(execution, plan, work.shape)) if found else (),
+            values={str(key): data for key, data in windows.items()},
+        )
+
+    def _pinned(self, execution: Execution, work: Work) -> tuple[Sequence[Pin], Sequence[Lookup]]:
+        earlier = execution.id if execution.attempt > 1 else None
+        plan = None
+        if execution.replays or earlier:
+            plan = self._ledger.plan(execution.replays or execution.id)
+            if plan is None and execution.replays:
+                raise ExecutionFailed(f"Execution {execution.replays} has no plan to replay.")
+        if plan is not None:
+            return plan.pins, plan.lookups
+        pins = self._reader.pins(execution, work.shape.variables, work.version.spec)
+        lookups = self._histories.lookups(execution, work.shape.specs, work.version.spec)
+        return pins, lookups
+
+    def _found(self, execution: Execution, sources: Mapping[str, str]) -> list[Reuse]:
+        """Return what can be taken over from the executions that the memo names."""
+        asked = [(source, node_id) for node_id, source in sources.items()]
+        records = self._ledger.records_of(asked) if asked else []
+        return [
+            Reuse(
+                replace(record, state=NodeState.REUSED, attempt=execution.attempt, logs=""),
+                source,
+            )
+            for (source, _), record in zip(asked, records, strict=True)
+            if record is not None and record.state.has_result
+        ]
+
+
+def _placed(found: Sequence[Reuse], places: Mapping[str, HistoryPlace | None]) -> tuple[Reuse, ...]:
+    return tuple(
+        Reuse(each.record, each.execution_id, place=places.get(each.record.node_id))
+        for each in found
+    )
