@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from qmtl.graph.packing import makespan, pack
 from qmtl.graph.workload import Stage, Workload
 
 _RUNS = 24  # the most runs of levels: each is the start of an interval ...
 _WALK = 500_000  # ... that may walk the whole graph, so there are fewer where it is large
+_HOPELESS = 4  # crossings by which an interval may be worse than what is known
 _MERGE_WALK = 100_000  # blocks and edges walked to merge stages that are a plan already
 
 
@@ -128,32 +129,43 @@ class _Search:
 
     def cuts(self) -> list[tuple[int, int]]:
         """Return the intervals as pairs of a first row and one past the last."""
-        count = len(self.blocks.starts) - 1
-        best = [0.0] + [float("inf")] * count
-        came = [0] * (count + 1)
-        for first in range(count):
+        best = [0.0, *accumulate(self._row_s(row) for row in range(len(self.blocks.starts) - 1))]
+        came = list(range(-1, len(best) - 1))
+        for first in range(len(best) - 1):
+            alone_s = best[first] + self._row_s(first)
+            if alone_s < best[first + 1]:
+                best[first + 1], came[first + 1] = alone_s, first
             self._extend(first, best, came)
-        ends = [count]
+        ends = [len(best) - 1]
         while ends[-1]:
             ends.append(came[ends[-1]])
         ends.reverse()
         return list(pairwise(ends))
 
+    def _row_s(self, row: int) -> float:
+        starts = self.blocks.starts
+        packed_s = makespan(self.blocks.cost_s[starts[row] : starts[row + 1]], self.work.slots)
+        packed_s += self.work.crossing_s
+        return packed_s if self.own is None else min(packed_s, self.work.stage_s(self.own[row]))
+
     def _extend(self, first: int, best: list[float], came: list[int]) -> None:
-        """Let an interval grow from one row on, and keep what improves on ``best``."""
+        """Let an interval grow from one row on, and keep what improves on ``best``.
+
+        It ends where it is so much worse than what is known that later rows, which could run
+        beside its largest component, hardly make up for it.
+        """
         work, blocks = self.work, self.blocks
         forest = _Forest(blocks, blocks.starts[first])
-        begin = best[first] + work.crossing_s
+        begin_s = best[first] + work.crossing_s
+        hopeless_s = _HOPELESS * work.crossing_s
         for last in range(first, len(best) - 1):
             forest.add(blocks.starts[last], blocks.starts[last + 1])
-            least = begin + max(forest.largest_s, forest.total_s / work.slots)
-            if least < best[last + 1]:
-                found = begin + makespan(forest.weights(), work.slots)
-                if first == last and self.own is not None:
-                    found = min(found, best[first] + work.stage_s(self.own[first]))
-                if found < best[last + 1]:
-                    best[last + 1], came[last + 1] = found, first
-            if forest.walked > self.reach:
+            least_s = begin_s + max(forest.largest_s, forest.total_s / work.slots)
+            if last > first and least_s < best[last + 1]:
+                found_s = begin_s + makespan(forest.weights(), work.slots)
+                if found_s < best[last + 1]:
+                    best[last + 1], came[last + 1] = found_s, first
+            if forest.walked > self.reach or least_s > best[last + 1] + hopeless_s:
                 return
 
 

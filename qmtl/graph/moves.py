@@ -98,34 +98,36 @@ class _Climb:
 
     def _places(self, v: int) -> Iterator[tuple[int, int]]:
         """Give one shard of every stage near by that a node may stand in, other than its own."""
-        s = self.stage[v]
+        s, reach = self.stage[v], self.reach
         low, low_slot = self._earliest(v)
         high, high_slot = self._latest(v)
-        for t in range(max(low, s - self.reach), min(high, s + self.reach) + 1):
-            bound = {low_slot} if t == low else set()
-            if t == high:
-                bound.add(high_slot)
-            bound.discard(-1)
-            if len(bound) > 1:
-                continue
-            loads = self.load_s[t]
-            j = bound.pop() if bound else loads.index(min(loads))
-            if (t, j) != (s, self.slot[v]):
+        for t in range(max(low, s - reach), min(high, s + reach) + 1):
+            j = low_slot if t == low else -1
+            if t == high and high_slot >= 0:
+                if j >= 0 and j != high_slot:
+                    continue
+                j = high_slot
+            if j < 0:
+                loads = self.load_s[t]
+                j = loads.index(min(loads))
+            if t != s or j != self.slot[v]:
                 yield t, j
 
     def _earliest(self, v: int) -> tuple[int, int]:
         """Return the first stage that a node may stand in and its one shard there, -1 for any."""
-        inputs = self.work.upstream[v]
-        if not inputs:
-            return 0, -1
-        low = max([self.stage[u] for u in inputs])
-        slots = {self.slot[u] for u in inputs if self.stage[u] == low}
-        return (low, slots.pop()) if len(slots) == 1 else (low + 1, -1)
+        low, slot = -1, -1
+        for u in self.work.upstream[v]:
+            if self.stage[u] > low:
+                low, slot = self.stage[u], self.slot[u]
+            elif self.stage[u] == low and self.slot[u] != slot:
+                slot = -1
+        return (low, slot) if slot >= 0 else (low + 1, -1)
 
     def _latest(self, v: int) -> tuple[int, int]:
-        readers = self.work.readers[v]
-        if not readers:
-            return len(self.top_s) - 1, -1
-        high = min([self.stage[r] for r in readers])
-        slots = {self.slot[r] for r in readers if self.stage[r] == high}
-        return (high, slots.pop()) if len(slots) == 1 else (high - 1, -1)
+        high, slot = len(self.top_s), -1
+        for r in self.work.readers[v]:
+            if self.stage[r] < high:
+                high, slot = self.stage[r], self.slot[r]
+            elif self.stage[r] == high and self.slot[r] != slot:
+                slot = -1
+        return (high, slot) if slot >= 0 else (high - 1, -1)

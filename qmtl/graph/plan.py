@@ -91,16 +91,16 @@ def cut(
 def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
     """Return the first good enough candidate, else the best; of equals the simplest."""
     best, best_s = serial, work.plan_s(serial)
-    if best_s <= 2 * work.crossing_s:
-        return serial
     enough_s = (work.least_s() + work.crossing_s) * _NEAR
+    if best_s <= max(enough_s, 2 * work.crossing_s):
+        return serial
     for stages in _candidates(work):
-        if best_s <= enough_s:
-            break
         found_s = work.plan_s(stages)
         simpler = best is not serial and _parts(stages) < _parts(best)
         if found_s < best_s - _NOISE_S or (simpler and found_s < best_s + _NOISE_S):
             best, best_s = stages, found_s
+        if best_s <= enough_s:
+            break
     return best
 
 
