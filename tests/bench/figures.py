@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -26,6 +27,7 @@ class Figure:
         unit: Of the number; "times" for a ratio.
         most: What it should not exceed; None where it stands for comparison.
         note: What else a reader should know.
+        least: What it should not fall below; None where it stands for comparison.
     """
 
     suite: str
@@ -34,13 +36,42 @@ class Figure:
     unit: str
     most: float | None = None
     note: str = ""
+    least: float | None = None
 
     @property
     def holds(self) -> bool | None:
         """Whether the target is kept; None without one."""
-        if self.most is None or self.value is None:
+        if self.value is None or (self.most is None and self.least is None):
             return None
-        return self.value <= self.most
+        high = self.most is None or self.value <= self.most
+        return high and (self.least is None or self.value >= self.least)
+
+    @property
+    def target(self) -> str:
+        """Its bounds, as a table shows them."""
+        least = [] if self.least is None else [f">= {self.least:g}"]
+        return " ".join(least + ([] if self.most is None else [f"<= {self.most:g}"]))
+
+    def row(self) -> dict[str, Any]:
+        """Return the line that is kept of it."""
+        return {**asdict(self), "holds": self.holds}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a suite came to.
+
+    Attributes:
+        figures: Beside their targets.
+        rows: What else is kept, a line each.
+        tables: What else is shown.
+        errors: What was wrong with the run itself: its figures are then not to be believed.
+    """
+
+    figures: Sequence[Figure]
+    rows: Sequence[dict[str, Any]] = ()
+    tables: Sequence[Table] = ()
+    errors: Sequence[str] = ()
 
 
 def interleaved(
@@ -80,8 +111,7 @@ def show(out: Console, title: str, figures: Iterable[Figure]) -> None:
     words = {True: "yes", False: "NO", None: ""}
     for f in figures:
         value = "-" if f.value is None else rounded(f.value)
-        target = "" if f.most is None else f"<= {f.most:g}"
-        table.add_row(f.what, value, f.unit, target, words[f.holds], f.note)
+        table.add_row(f.what, value, f.unit, f.target, words[f.holds], f.note)
     out.print(table)
 
 
@@ -92,8 +122,8 @@ def rounded(value: float) -> str:
     return f"{value:.{DIGITS}g}"
 
 
-def write(path: Path, figures: Iterable[Figure], about: Mapping[str, object]) -> None:
-    """Write the figures as lines of JSON, each with what the run was."""
+def write(path: Path, rows: Iterable[Mapping[str, Any]], about: Mapping[str, object]) -> None:
+    """Write rows as lines of JSON, each with what the run was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [msgspec.json.encode({**asdict(f), "holds": f.holds, **about}) for f in figures]
+    lines = [msgspec.json.encode({**row, **about}) for row in rows]
     path.write_bytes(b"\n".join([*lines, b""]))
