@@ -51,6 +51,8 @@ class Settings:
         source_limit_bytes: Largest source text.
         request_limit_bytes: Largest body of an HTTP request.
         submission_ttl_s: How long the record of a finished submission is kept.
+        outbox_retention_s: How long after its commit a mirrored result is kept for mirroring anew,
+            should Kafka lose its topics.
     """
 
     cell: str = "main"
@@ -81,6 +83,7 @@ class Settings:
     source_limit_bytes: int = 256 * 1024
     request_limit_bytes: int = 32 * MEBIBYTE
     submission_ttl_s: int = 7 * 86_400
+    outbox_retention_s: float = 86_400.0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
