@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from qmtl.common.errors import Refused, Unavailable
+from qmtl.common.kafka.connection import new_admin
 from qmtl.common.settings import Settings
 from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
@@ -70,6 +72,62 @@ def test_what_is_sent_later_stands_behind(topics: ResultTopic, name: str) -> Non
     assert read(topics, name) == [record(name, 1), record(name, 1), record(name, 2)]
 
 
+def test_a_topic_is_made_when_it_is_identified_and_keeps_its_id(
+    topics: ResultTopic, name: str
+) -> None:
+    first = topics.identify([name, f"{name}.adhoc"])
+    assert first.keys() == {name, f"{name}.adhoc"}
+    assert all(first.values())
+    assert first[name] != first[f"{name}.adhoc"]
+    topics.send([record(name, 1)])
+    assert topics.identify([name]) == {name: first[name]}
+    assert read(topics, name) == [record(name, 1)]
+
+
+def test_identifying_nothing_is_allowed(topics: ResultTopic) -> None:
+    assert topics.identify([]) == {}
+
+
+def test_a_topic_whose_name_kafka_refuses_is_left_out(settings: Settings, name: str) -> None:
+    topics = KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s)
+    found = topics.identify([name, "no topic!"])
+    topics.close()
+    assert found.keys() - {"no topic!"} == {name}
+
+
+def test_two_clients_tell_the_same_id(settings: Settings, name: str) -> None:
+    one, other = (
+        KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s)
+        for _ in range(2)
+    )
+    assert one.identify([name]) == other.identify([name])
+
+
+def test_a_topic_that_was_deleted_and_made_again_has_another_id(
+    settings: Settings, name: str
+) -> None:
+    topics = KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s)
+    first = topics.identify([name])
+    topics.send([record(name, 1)])
+    with closing(new_admin(settings.kafka_servers, timeout_s=settings.connect_timeout_s)) as admin:
+        admin.delete_topics([name])
+    second = topics.identify([name])
+    assert second.keys() == first.keys()
+    assert second != first
+    topics.send([record(name, 2)])
+    assert read(topics, name) == [record(name, 2)]
+    topics.close()
+
+
+def test_a_memory_topic_that_was_lost_has_another_id(name: str) -> None:
+    topics = MemoryResultTopic()
+    first = topics.identify([name])
+    topics.send([record(name, 1)])
+    topics.lose()
+    assert topics.identify([name]) != first
+    assert read(topics, name) == []
+
+
 def test_sending_nothing_is_allowed(topics: ResultTopic) -> None:
     topics.send([])
 
@@ -119,6 +177,7 @@ def test_a_broker_that_is_away_is_unavailable(name: str) -> None:
         topics.ping,
         lambda: topics.send([record(name, 1)]),
         lambda: read(topics, name),
+        lambda: topics.identify([name]),
     ):
         with pytest.raises(Unavailable) as caught:
             attempt()

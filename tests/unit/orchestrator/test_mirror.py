@@ -12,15 +12,23 @@ from msgspec.structs import replace
 from qmtl.common.codec import encode
 from qmtl.common.errors import Refused
 from qmtl.models.execution import NodeRecord, NodeState
+from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
-from qmtl.orchestrator.execution.mirror import INLINE_LIMIT_BYTES, Mirror, result_document
+from qmtl.orchestrator.execution.mirror import (
+    BATCH,
+    IDLE_S,
+    INLINE_LIMIT_BYTES,
+    Mirror,
+    result_document,
+)
 from qmtl.orchestrator.execution.recent import Recents
-from qmtl.orchestrator.execution.result_topic import TopicRecord
+from qmtl.orchestrator.execution.result_topic import ResultTopic, TopicRecord
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
 from qmtl.registry.db.memory.state_store import MemoryStateStore
 from tests.support.ledgers import (
+    HandClock,
     LedgerUnderTest,
     memory_ledger,
     new_execution,
@@ -73,10 +81,13 @@ def test_a_result_whose_value_was_not_read_goes_by_reference() -> None:
     assert told(None)["value_ref"] == REF
 
 
-def mirror_of(subject: LedgerUnderTest, topic: MemoryResultTopic) -> Mirror:
-    registry = Registry(MemoryGraphStore(), MemoryStateStore(), MemoryPointStore())
-    recent = Recents(subject.ledger, registry)
-    return Mirror(subject.ledger, subject.outbox, topic, recent, "results")
+def registry_of_nothing() -> Registry:
+    return Registry(MemoryGraphStore(), MemoryStateStore(), MemoryPointStore())
+
+
+def mirror_of(subject: LedgerUnderTest, topic: ResultTopic, **options: Any) -> Mirror:
+    recent = Recents(subject.ledger, registry_of_nothing())
+    return Mirror(subject.ledger, subject.outbox, topic, recent, "results", **options)
 
 
 def commit(subject: LedgerUnderTest, node_id: str, value: bytes = encode(1)) -> str:
@@ -98,19 +109,152 @@ def test_results_of_a_version_that_nobody_knows_any_more_are_mirrored() -> None:
     assert subject.outbox.backlog() == 0
 
 
-def test_an_execution_that_cannot_be_told_holds_up_no_other(
-    monkeypatch: pytest.MonkeyPatch,
+def carry(subject: LedgerUnderTest, topic: ResultTopic, **options: Any) -> None:
+    """Mirror everything that can be, with a mirror of its own."""
+    mirror = mirror_of(subject, topic, **options)
+    while mirror.carry("reader", wait_s=0.0):
+        pass
+
+
+def executions(topic: MemoryResultTopic, name: str = "results") -> list[str]:
+    found = topic.read_all(name, idle_s=0.0, limit=1_000)
+    return [json.loads(record.value)["execution_id"] for record in found]
+
+
+def break_executions(monkeypatch: pytest.MonkeyPatch, subject: LedgerUnderTest, *ids: str) -> None:
+    """Take the records of these executions away."""
+    records = subject.ledger.records
+    monkeypatch.setattr(subject.ledger, "records", lambda id_: {} if id_ in ids else records(id_))
+
+
+def test_an_execution_that_cannot_be_told_holds_up_no_other_and_is_put_aside_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     subject, topic = memory_ledger(), MemoryResultTopic()
     broken, sound = commit(subject, "a"), commit(subject, "b")
-    records = subject.ledger.records
-    monkeypatch.setattr(
-        subject.ledger, "records", lambda id_: {} if id_ == broken else records(id_)
-    )
+    break_executions(monkeypatch, subject, broken)
+    carry(subject, topic, tries=2)
+    assert executions(topic) == [sound]
+    assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (1, 0)
+    subject.pass_time(IDLE_S + 1)
+    carry(subject, topic, tries=2)
+    assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (0, 1)
+    assert f"Results of execution {broken} are put aside" in caplog.text
+
+
+def test_an_entry_that_can_be_told_again_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    execution_id = commit(subject, "a")
+    with monkeypatch.context() as patch:
+        break_executions(patch, subject, execution_id)
+        carry(subject, topic)
+    subject.pass_time(IDLE_S + 1)
+    carry(subject, topic)
+    assert executions(topic) == [execution_id]
+    assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (0, 0)
+
+
+def test_hundreds_of_entries_that_cannot_be_told_do_not_fill_the_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    broken = [commit(subject, "a") for _ in range(2 * BATCH)]
+    break_executions(monkeypatch, subject, *broken)
+    carry(subject, topic)
+    subject.pass_time(IDLE_S + 1)  # all of them are to be tried again
+    sound = commit(subject, "b")
     mirror_of(subject, topic).carry("reader", wait_s=0.0)
-    found = topic.read_all("results", idle_s=0.0, limit=10)
-    assert [json.loads(r.value)["execution_id"] for r in found] == [sound]
-    assert subject.outbox.backlog() == 1, "nothing is given up: it is told once it can be"
+    assert executions(topic) == [sound]
+
+
+def test_an_execution_that_nobody_knows_any_more_is_put_aside() -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    unknown = MemoryLedger(HandClock())
+    commit(subject, "a")
+    recent = Recents(unknown, registry_of_nothing())
+    Mirror(unknown, subject.outbox, topic, recent, "results", tries=1).carry("r", wait_s=0.0)
+    assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (0, 1)
+
+
+def test_a_result_whose_value_is_gone_is_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    commit(subject, "a")
+    monkeypatch.setattr(subject.ledger, "values", lambda *_: {})
+    carry(subject, topic, tries=1)
+    assert executions(topic) == []
+    assert subject.outbox.put_aside() == 1
+
+
+def test_a_broken_entry_takes_no_other_of_its_execution_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ledger = subject.ledger
+    execution = new_execution()
+    ledger.create(execution, {})
+    ledger.start(execution.id, plan_of([["a"], ["b"]]))
+    for shard, node_id in enumerate(["a", "b"]):
+        token = ledger.claim(execution.id, 0, shard, lease_s=60.0).token
+        ledger.commit(execution.id, 0, shard, token, [succeeded(node_id, encode(1))], done=True)
+    values = ledger.values
+    monkeypatch.setattr(
+        ledger, "values", lambda id_, ids: {n: v for n, v in values(id_, ids).items() if n != "a"}
+    )
+    carry(subject, topic, tries=1)
+    (record,) = {r.key for r in topic.read_all("results", idle_s=0.0, limit=10)}
+    assert record == "b"
+    assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (0, 1)
+
+
+def test_a_broker_that_lost_its_data_gets_everything_retained_anew() -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ids = [commit(subject, name) for name in "abc"]
+    carry(subject, topic)
+    before = topic.read_all("results", idle_s=0.0, limit=10)
+    topic.lose()
+    carry(subject, topic)  # nothing new was committed
+    assert executions(topic) == ids
+    assert topic.read_all("results", idle_s=0.0, limit=10) == before, "with equal dedupe ids"
+    assert subject.outbox.backlog() == 0
+
+
+def test_two_mirrors_that_see_a_loss_mirror_anew_once() -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ids = [commit(subject, name) for name in "abc"]
+    carry(subject, topic)
+    topic.lose()
+    one, other = mirror_of(subject, topic), mirror_of(subject, topic)
+    assert [one.carry("one", wait_s=0.0), other.carry("other", wait_s=0.0)] == [3, 0]
+    assert executions(topic) == ids
+
+
+def test_a_first_start_mirrors_nothing_twice() -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ids = [commit(subject, "a")]
+    carry(subject, topic)
+    ids.append(commit(subject, "b"))
+    carry(subject, topic)
+    assert executions(topic) == ids
+
+
+def test_a_loss_between_sending_and_acknowledging_is_made_good() -> None:
+    class Losing(MemoryResultTopic):
+        """Loses everything once, right after it acknowledged a batch."""
+
+        lost = False
+
+        def send(self, records: Sequence[TopicRecord]) -> None:
+            super().send(records)
+            if records and not self.lost:
+                self.lost = True
+                self.lose()
+
+    subject, topic = memory_ledger(), Losing()
+    execution_id = commit(subject, "a")
+    carry(subject, topic)
+    assert executions(topic) == []
+    carry(subject, topic)
+    assert executions(topic) == [execution_id]
 
 
 class PickyTopic(MemoryResultTopic):
@@ -145,6 +289,17 @@ def test_a_published_topic_that_is_refused_holds_up_nothing(
     assert len(topic.read_all("signals", idle_s=0.0, limit=10)) == 1
     assert subject.outbox.backlog() == 0
     assert "Topic forbidden lacks results (1)" in caplog.text
+
+
+def test_a_lost_topic_of_a_node_is_mirrored_anew_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    publishing(monkeypatch, name_a="signals")
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    execution_id = commit(subject, "a")
+    carry(subject, topic)
+    topic.lose("signals")
+    carry(subject, topic)
+    assert executions(topic, "signals") == [execution_id]
+    assert executions(topic) == [execution_id] * 2, "consumers drop equal dedupe ids"
 
 
 def test_results_wait_while_their_own_topic_is_refused() -> None:

@@ -25,11 +25,12 @@ class MemoryResultTopic:
         with self._lock:
             return {topic: self._ids[topic] for topic in topics}
 
-    def lose(self) -> None:
-        """Forget every topic, as a broker without durable storage does when it restarts."""
+    def lose(self, *topics: str) -> None:
+        """Forget topics, all of them as a broker without durable storage does by a restart."""
         with self._lock:
-            self._records.clear()
-            self._ids.clear()
+            for topic in topics or list(self._ids):
+                self._records.pop(topic, None)
+                self._ids.pop(topic, None)
 
     def send(self, records: Sequence[TopicRecord]) -> None:
         with self._lock:
