@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+_IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
 LookupKind = Literal["window", "query"]
 OutcomeState = Literal["SUCCEEDED", "FAILED", "TIMED_OUT"]
 
@@ -23,8 +26,8 @@ class Call(Struct, frozen=True, kw_only=True):
         lookups: ``(argument, kind, key)`` of windows and queries; under the key lies what
             ``lookups.pack_window`` or ``pack_query`` returned.
         timeout_s: Limit of one attempt; an executor enforces it, a local call does not.
-        retries: How often the call is made again after an exception. A call that exceeds its
-            limit or kills its executor is not made again.
+        retries: How often the call is made again after an exception, in an executor after a pause
+            (``backoff``). A call that exceeds its limit or kills its executor is not made again.
         memory_bytes: What the call may use beyond the libraries; an executor's own where 0.
         seed: From 0 to 2**64 - 1 where the random generators must be seeded.
     """
@@ -46,6 +49,15 @@ class Call(Struct, frozen=True, kw_only=True):
         if not self.lookups:
             return inputs
         return inputs + tuple([key for _, _, key in self.lookups])
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a node could change a parameter, so that each call needs its own."""
+        return not all(type(value) in _IMMUTABLE for _, value in self.params)
+
+    def renewed(self) -> Call:
+        """Return the call with parameters that nobody else holds."""
+        return replace(self, params=deepcopy(self.params)) if self.renewable else self
 
 
 class NodeError(Struct, frozen=True):

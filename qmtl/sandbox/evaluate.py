@@ -12,6 +12,7 @@ from typing import Any
 
 from qmtl.common.clock import now_ns
 from qmtl.common.codec import decode, digest, encode
+from qmtl.sandbox.backoff import pause_s
 from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.capture import Capture
 from qmtl.sandbox.failure import FILE_PREFIX, describe
@@ -45,11 +46,19 @@ class Evaluator:
     Args:
         namespace: Of ``load_module``.
         limit_bytes: Largest encoded result.
+        digests: Whether outcomes have a digest.
     """
 
-    def __init__(self, namespace: Mapping[str, Any], *, limit_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        namespace: Mapping[str, Any],
+        *,
+        limit_bytes: int | None = None,
+        digests: bool = True,
+    ) -> None:
         self._namespace = namespace
         self._limit_bytes = limit_bytes
+        self._digests = digests
         self._capture = Capture()
 
     def evaluate(
@@ -58,6 +67,7 @@ class Evaluator:
         values: Mapping[str, bytes],
         *,
         on_attempt: Callable[[int], None] | None = None,
+        sleep: Callable[[float], None] | None = None,
     ) -> Outcome:
         """Make a call, and make it again after an exception as often as its retries say.
 
@@ -69,15 +79,18 @@ class Evaluator:
             call: What to call.
             values: Encoded values by key; those of ``call.needs()`` are among them.
             on_attempt: Told the number of each attempt, from 0, before it starts.
+            sleep: Pauses for so many seconds between two attempts; without it there is no pause.
         """
         attempt = 0
         while True:
             if on_attempt is not None:
                 on_attempt(attempt)
-            outcome = self._attempt(call, values)
+            outcome = self._attempt(call.renewed() if call.retries else call, values)
             if outcome.error is None or attempt >= call.retries:
                 return outcome
             attempt += 1
+            if sleep is not None:
+                sleep(pause_s(call, attempt))
 
     def _attempt(self, call: Call, values: Mapping[str, bytes]) -> Outcome:
         value, error = None, None
@@ -101,7 +114,7 @@ class Evaluator:
             node_id=call.node_id,
             state="FAILED" if value is None else "SUCCEEDED",
             value=value,
-            digest="" if value is None else digest(value),
+            digest=digest(value) if self._digests and value is not None else "",
             started_ns=started_ns,
             duration_ns=duration_ns,
             error=error,

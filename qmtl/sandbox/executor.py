@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Self
 
 from qmtl.common.clock import now_ns
@@ -11,62 +12,27 @@ from qmtl.common.errors import NODE_DIED, NODE_TIMED_OUT, SandboxFailure
 from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.evaluate import failed
 from qmtl.sandbox.process import ChildDied, ChildProcess
-from qmtl.sandbox.progress import attempt_of, position_of
-from qmtl.sandbox.protocol import Finished, Load, Loaded, Outcomes, Reply
+from qmtl.sandbox.protocol import Define, Load, Loaded, Outcomes, Request, WireCall
 from qmtl.sandbox.shard import Shard
+from qmtl.sandbox.tables import MOST_TABLES, CallTable, Ranges, Recent, Selection, Table, ranges_of
+from qmtl.sandbox.watch import Watch
 
-POLL_S = 0.05
+POLL_S = 0.05  # how often a cancel is looked for, and how late a limit is noticed
 START_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 30.0
-GRACE_S = 30.0
 _ENDING_S = 1.0
 _SECOND = 1_000_000_000
+_NONE: Mapping[int, Call] = MappingProxyType({})
+
+Stop = Callable[[], bool]
 
 
 class _Overdue(Exception):
     """The call that runs is over its limit."""
 
 
-class _Watch:
-    """Follows what a child says that it runs, and for how long it has said so.
-
-    Only progress restarts the clock, so that a child cannot win time by saying otherwise.
-    """
-
-    def __init__(self, calls: Sequence[Call]) -> None:
-        self._calls = calls
-        self._mark = 0
-        self._since = time.monotonic()
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the last progress."""
-        return time.monotonic() - self._since
-
-    def left_s(self, mark: int) -> float:
-        """Return the seconds that a child which shows this mark has left; none if negative.
-
-        Raises:
-            SandboxFailure: The child says what cannot be.
-        """
-        if mark > self._mark:
-            self._mark, self._since = mark, time.monotonic()
-            call = self.call
-            if call is None or attempt_of(mark) > call.retries:
-                raise SandboxFailure("An executor says that it runs what it was not asked to.")
-        call = self.call
-        limit = 0.0 if call is None else call.timeout_s
-        return limit + (0.0 if mark and mark == self._mark else GRACE_S) - self.elapsed_s
-
-    def see(self, mark: int) -> None:
-        """Take the last mark of a child that is gone."""
-        self._mark = max(mark, self._mark)
-
-    @property
-    def call(self) -> Call | None:
-        """The call that was last seen to run."""
-        position = position_of(self._mark)
-        return self._calls[position] if 0 <= position < len(self._calls) else None
+class _Stopped(Exception):
+    """The caller wants the run to end."""
 
 
 class Executor:
@@ -83,6 +49,8 @@ class Executor:
         self._child: ChildProcess | None = None
         self._load_error: NodeError | None = None
         self._fresh = False  # whether the child was started in the present run
+        self._tables: Recent[str, Table] = Recent(MOST_TABLES)
+        self._sent: Recent[str, bool] = Recent(MOST_TABLES)  # what the child keeps
 
     @classmethod
     def start(
@@ -109,7 +77,7 @@ class Executor:
         executor = cls(
             source_text, name, memory_bytes=memory_bytes, value_limit_bytes=value_limit_bytes
         )
-        executor._ensure_child()
+        executor._ensure_child(_never)
         executor._fresh = False
         return executor
 
@@ -118,39 +86,84 @@ class Executor:
         """Of the child; None where none is alive."""
         return None if self._child is None else self._child.pid
 
+    def run_table(
+        self,
+        table: CallTable,
+        places: Sequence[int],
+        values: Mapping[str, bytes],
+        *,
+        changed: Mapping[int, Call] = _NONE,
+        on_outcomes: Callable[[list[Outcome]], None] | None = None,
+        should_stop: Stop | None = None,
+    ) -> list[Outcome]:
+        """Make calls of a table in the order of their places, and return their outcomes.
+
+        The result of a call can be read by the calls after it. A call without an outcome was not
+        made: an input of it has no value, since a call upstream failed, or the run was stopped.
+        A call may be made again where its executor dies before it reported it. While a call waits
+        for another attempt, the calls after it wait too.
+
+        The child is sent a table once and keeps the ones that it used last. Neither side keeps a
+        value that no pending call reads; ``values`` is the caller's own.
+
+        Args:
+            table: Of which calls are made.
+            places: Where they stand in the table, each after the ones that it reads.
+            values: Encoded values by key; what no call reads may be among them.
+            changed: By place, calls that are made in place of the table's.
+            on_outcomes: Told outcomes in batches as they come, while the child goes on; what it is
+                told is not returned. The limits of calls are looked after when it returns.
+            should_stop: Asked about twenty times a second; true kills the process.
+
+        Raises:
+            SandboxFailure: No process could be started.
+        """
+        outcomes: list[Outcome] = []
+        selection, ranges = self._select(table, places, changed)
+        tell = on_outcomes or outcomes.extend
+        shard = Shard(table.name, ranges, changed, selection, values, tell)
+        stop = should_stop or _never
+        try:
+            while not shard.over:
+                child = self._ensure_child(stop)
+                if isinstance(child, NodeError):
+                    shard.fail(child)
+                elif self._attend(child, table, shard, stop):
+                    break
+        except _Stopped:
+            self.close()
+        return outcomes
+
     def run(
         self,
         calls: Sequence[Call],
         values: Mapping[str, bytes],
         *,
         on_outcome: Callable[[Outcome], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        should_stop: Stop | None = None,
     ) -> list[Outcome]:
-        """Make calls in their order and return their outcomes.
-
-        The result of a call can be read by the calls after it. A call without an outcome was not
-        made: an input of it has no value, since a call upstream failed, or the run was stopped.
-        A call may be made again where its executor dies before it reported it.
+        """Make calls that are made once, and return their outcomes; see ``run_table``.
 
         Args:
             calls: With distinct node ids, each after the calls that it reads.
             values: Encoded values by key.
-            on_outcome: Told each outcome as soon as it is known; its time delays the deadlines.
+            on_outcome: Told each outcome as soon as it is known.
             should_stop: Asked about twenty times a second; true kills the process.
 
         Raises:
             SandboxFailure: No process could be started.
         """
-        shard = Shard(calls, values, on_outcome)
-        stop = should_stop or (lambda: False)
-        while shard.runnable():
-            child = self._ensure_child()
-            if isinstance(child, NodeError):
-                for call in shard.pending:
-                    shard.end(failed(call, child))
-            elif self._attend(child, shard, stop):
-                break
-        return shard.outcomes
+        outcomes: list[Outcome] = []
+
+        def take(batch: list[Outcome]) -> None:
+            for outcome in batch:
+                outcomes.append(outcome)
+                if on_outcome is not None:
+                    on_outcome(outcome)
+
+        table, places = CallTable("", tuple(calls)), range(len(calls))
+        self.run_table(table, places, values, on_outcomes=take, should_stop=should_stop)
+        return outcomes
 
     def close(self) -> None:
         """End the process; a later run starts a new one."""
@@ -164,53 +177,82 @@ class Executor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _attend(self, child: ChildProcess, shard: Shard, stop: Callable[[], bool]) -> bool:
+    def _select(
+        self, table: CallTable, places: Sequence[int], changed: Mapping[int, Call]
+    ) -> tuple[Selection, Ranges]:
+        kept = self._tables.get(table.name) if table.name else None
+        if kept is None:
+            kept = Table(table.calls)
+            if table.name:
+                self._tables.put(table.name, kept)
+        ranges = ranges_of(places)
+        return kept.select(ranges, changed), ranges
+
+    def _attend(self, child: ChildProcess, table: CallTable, shard: Shard, stop: Stop) -> bool:
         """Have calls made; tell whether the run is over. Else a call has ended badly."""
-        calls = shard.runnable()
-        watch = _Watch(calls)
         fresh, self._fresh = self._fresh, False
+        requests = self._requests(table, shard)
+        watch = Watch(shard.calls)
         try:
-            child.send(shard.request(calls))
-            return self._follow(child, shard, watch, stop)
+            child.send(*requests)
+            self._follow(child, shard, watch, stop)
         except _Overdue:
             self.close()
-            if (call := _culprit(shard, watch)) is not None:
-                shard.end(_timed_out(call, watch.elapsed_s))
+            if (position := _culprit(shard, watch)) is not None:
+                shard.end(position, _timed_out(shard.calls[position], watch.elapsed_s))
         except ChildDied:
             child.wait_end(_ENDING_S)
             watch.see(child.mark)
             self._child, ending = None, child.kill()
             if fresh or watch.call is not None:  # one that died idle is replaced
-                self._fail_culprit(shard, watch, f"The process {ending} while the node ran.")
+                _fail_culprit(shard, watch, f"The process {ending} while the node ran.")
         except SandboxFailure as error:
             self.close()
-            self._fail_culprit(shard, watch, str(error))
+            shard.tell()
+            _fail_culprit(shard, watch, str(error))
         except BaseException:  # of the caller's own functions, while the child may be running
             self.close()
             raise
+        else:
+            return True
         return False
 
-    def _follow(
-        self, child: ChildProcess, shard: Shard, watch: _Watch, stop: Callable[[], bool]
-    ) -> bool:
+    def _requests(self, table: CallTable, shard: Shard) -> list[Request]:
+        """Return what has the child make the pending calls, with the table where it lacks it."""
+        run = shard.request()
+        if table.name and self._sent.get(table.name):
+            return [run]
+        define = Define(table.name, [WireCall.of(call) for call in table.calls])
+        self._sent.put(table.name, True)
+        return [define, run]
+
+    def _follow(self, child: ChildProcess, shard: Shard, watch: Watch, stop: Stop) -> None:
+        """Take outcomes until the child has made every call that can be made.
+
+        Raises:
+            _Overdue: A call is over its limit.
+            _Stopped: The caller wants the run to end.
+            ChildDied: The child ended.
+            SandboxFailure: It says what cannot be.
+        """
         left_s = POLL_S
         while True:
             for reply in child.receive(min(POLL_S, left_s)):
-                if isinstance(reply, Finished) and not shard.runnable():
-                    return True
-                _take(reply, shard)
+                if not isinstance(reply, Outcomes):
+                    raise SandboxFailure("An executor sent a reply out of turn.")
+                shard.accept(reply.items)
+                watch.heard(child.mark)
+                if reply.finished and shard.over:
+                    return
+                if reply.finished:
+                    raise SandboxFailure("An executor did not make all calls.")
             if stop():
-                self.close()
-                return True
+                raise _Stopped
             left_s = watch.left_s(child.mark)
             if left_s <= 0:
                 raise _Overdue
 
-    def _fail_culprit(self, shard: Shard, watch: _Watch, message: str) -> None:
-        if (call := _culprit(shard, watch)) is not None:
-            shard.end(failed(call, NodeError(NODE_DIED, message)))
-
-    def _ensure_child(self) -> ChildProcess | NodeError:
+    def _ensure_child(self, stop: Stop) -> ChildProcess | NodeError:
         """Return a child with the module, or why the module cannot be executed."""
         if self._child is not None:
             return self._child
@@ -218,7 +260,7 @@ class Executor:
             return self._load_error
         child = ChildProcess(value_limit_bytes=self._load.value_limit_bytes)
         try:
-            self._load_error = _load(child, self._load)
+            self._load_error = _load(child, self._load, stop)
         except BaseException:
             child.kill()
             raise
@@ -226,25 +268,44 @@ class Executor:
             child.kill()
             return self._load_error
         self._child, self._fresh = child, True
+        self._sent = Recent(MOST_TABLES)
         return child
 
 
-def _load(child: ChildProcess, request: Load) -> NodeError | None:
+def _never() -> bool:
+    return False
+
+
+def _fail_culprit(shard: Shard, watch: Watch, message: str) -> None:
+    if (position := _culprit(shard, watch)) is not None:
+        shard.end(position, failed(shard.calls[position], NodeError(NODE_DIED, message)))
+
+
+def _culprit(shard: Shard, watch: Watch) -> int | None:
+    """Return the call that ran, the first one left where none was seen to run, or None."""
+    left = shard.runnable()
+    return watch.position if watch.position in left else next(iter(left), None)
+
+
+def _load(child: ChildProcess, request: Load, stop: Stop) -> NodeError | None:
     """Return why the module cannot be executed; None where it was.
 
     Raises:
         SandboxFailure: The child ended or was silent before it came to the module.
+        _Stopped: The caller wants the run to end.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
     ready = False
     try:
         child.send(request)
         while (left_s := deadline - time.monotonic()) > 0:
-            for reply in child.receive(left_s):
+            for reply in child.receive(min(POLL_S, left_s)):
                 if isinstance(reply, Loaded):
                     return reply.error
                 ready = True
                 deadline = time.monotonic() + LOAD_TIMEOUT_S
+            if stop():
+                raise _Stopped
     except ChildDied:
         child.wait_end(_ENDING_S)
         message = f"The process {child.kill()} while it executed the module."
@@ -255,19 +316,6 @@ def _load(child: ChildProcess, request: Load) -> NodeError | None:
     if not ready:
         raise SandboxFailure(f"An executor was not ready. {message}")
     return NodeError(code, message)
-
-
-def _take(reply: Reply, shard: Shard) -> None:
-    if not isinstance(reply, Outcomes):
-        raise SandboxFailure("An executor sent a reply out of turn.")
-    for outcome in reply.items:
-        shard.accept(outcome)
-
-
-def _culprit(shard: Shard, watch: _Watch) -> Call | None:
-    """Return the call that ran, the first one left where none was seen to run, or None."""
-    left = shard.runnable()
-    return watch.call if watch.call in left else next(iter(left), None)
 
 
 def _timed_out(call: Call, elapsed_s: float) -> Outcome:

@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import suppress
+from typing import IO
 
 from qmtl.common.errors import SandboxFailure
-from qmtl.sandbox.progress import Progress, new_page
+from qmtl.sandbox.progress import SIZE, Progress
 from qmtl.sandbox.protocol import Reply, ReplyReader, Request, frame
 
 ENVIRONMENT = {
@@ -39,7 +41,7 @@ class ChildProcess:
 
     def __init__(self, *, value_limit_bytes: int) -> None:
         ours, theirs = socket.socketpair()
-        page = new_page()
+        page = _new_page()
         with theirs, page:
             self._progress = Progress(page.fileno())
             try:
@@ -61,14 +63,15 @@ class ChildProcess:
         """What the child says that it is running; see ``Progress.read``."""
         return self._progress.read()
 
-    def send(self, request: Request) -> None:
-        """Send a request.
+    def send(self, *requests: Request) -> None:
+        """Send requests.
 
         Raises:
             ChildDied: Nobody reads.
         """
         try:
-            self._socket.sendall(frame(request))
+            for request in requests:
+                self._socket.sendall(frame(request))
         except OSError as error:
             raise ChildDied from error
 
@@ -96,6 +99,14 @@ class ChildProcess:
         """Give a process whose stream ended the time to leave its status."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
+
+
+def _new_page() -> IO[bytes]:
+    """Return a file without a name that ``Progress`` maps on both sides."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
+    file.write(bytes(SIZE))
+    file.flush()
+    return file
 
 
 def _start(socket_fd: int, page_fd: int) -> subprocess.Popen[bytes]:

@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
-from typing import IO
 
-_SIZE = mmap.PAGESIZE
+SIZE = mmap.PAGESIZE
 _ATTEMPT_BITS = 16
-
-
-def new_page() -> IO[bytes]:
-    """Return a file without a name that ``Progress`` maps on both sides."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
-    file.write(bytes(_SIZE))
-    file.flush()
-    return file
+_LAST_ATTEMPT = (1 << _ATTEMPT_BITS) - 1
 
 
 class Progress:
-    """The shared number: 0 between calls, or the position of a call and its attempt."""
+    """The shared number: 0 between calls, or the position of a call and its attempt.
+
+    Attributes:
+        position: Of the call that runs next; set it before ``start``.
+    """
 
     def __init__(self, fd: int) -> None:
-        self._page = mmap.mmap(fd, _SIZE)
+        self.position = 0
+        self._page = mmap.mmap(fd, SIZE)
         self._cells = memoryview(self._page).cast("Q")
 
     @classmethod
@@ -38,8 +34,8 @@ class Progress:
         os.close(fd)
         return progress
 
-    def start(self, position: int, attempt: int) -> None:
-        self._cells[0] = (position + 1) << _ATTEMPT_BITS | min(attempt, (1 << _ATTEMPT_BITS) - 1)
+    def start(self, attempt: int) -> None:
+        self._cells[0] = (self.position + 1) << _ATTEMPT_BITS | min(attempt, _LAST_ATTEMPT)
 
     def stop(self) -> None:
         self._cells[0] = 0
@@ -59,4 +55,4 @@ def position_of(mark: int) -> int:
 
 
 def attempt_of(mark: int) -> int:
-    return mark & ((1 << _ATTEMPT_BITS) - 1)
+    return mark & _LAST_ATTEMPT

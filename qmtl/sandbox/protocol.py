@@ -14,10 +14,11 @@ import msgspec
 
 from qmtl.common.codec import decode, encode
 from qmtl.common.errors import SandboxFailure
-from qmtl.sandbox.calls import Call, LookupKind, NodeError, Outcome
+from qmtl.sandbox.calls import Call, LookupKind, NodeError
 
 _LENGTH = struct.Struct(">I")
 _CHUNK = 1 << 18
+_FRAME_BYTES = 256  # what a frame has room for at first; it grows
 
 
 class Load(msgspec.Struct, frozen=True, tag="load"):
@@ -56,12 +57,14 @@ class WireCall(msgspec.Struct, frozen=True, array_like=True):
             call.seed,
         )
 
-    def to_call(self) -> Call:
+    def to_call(self, keys: dict[str, str] | None = None) -> Call:
+        """Return the call; ``keys`` collects its keys, and equal ones become one object."""
         params = decode(self.params) if self.params else None
+        one = (keys if keys is not None else {}).setdefault
         return Call(
-            node_id=self.node_id,
-            function=self.function,
-            inputs=self.inputs,
+            node_id=one(self.node_id, self.node_id),
+            function=one(self.function, self.function),
+            inputs=tuple([(argument, one(key, key)) for argument, key in self.inputs]),
             params=tuple(params.items()) if isinstance(params, dict) else (),
             as_of_ns=self.as_of_ns,
             lookups=self.lookups,
@@ -71,10 +74,23 @@ class WireCall(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
-class Run(msgspec.Struct, frozen=True, tag="run"):
-    """Make calls in their order, with these values at hand."""
+class Define(msgspec.Struct, frozen=True, tag="define"):
+    """Keep a table of calls; runs name its places."""
 
+    name: str
     calls: list[WireCall]
+
+
+class Run(msgspec.Struct, frozen=True, tag="run"):
+    """Make calls of a table in the order of their places, with these values at hand.
+
+    ``places`` are ranges (``tables.ranges_of``); ``changed`` has the calls that differ from the
+    table's this time. The child takes values out of ``values`` when nobody reads them any more.
+    """
+
+    table: str
+    places: tuple[int, ...]
+    changed: list[tuple[int, WireCall]]
     values: dict[str, bytes]
 
 
@@ -88,34 +104,51 @@ class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
     error: NodeError | None
 
 
+class WireOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What became of the call at a position of the run: a value or an error.
+
+    It has no digest: the parent would have to compute it anew, since it trusts nothing.
+    """
+
+    position: int
+    value: bytes | None
+    started_ns: int
+    duration_ns: int
+    error: NodeError | None
+    logs: str
+
+
 class Outcomes(msgspec.Struct, frozen=True, tag="outcomes"):
-    """Calls that ended."""
+    """Calls that ended, in the order of the run.
 
-    items: list[Outcome]
+    ``finished`` says that every other call of the run was made before or had no inputs.
+    """
+
+    items: list[WireOutcome]
+    finished: bool
 
 
-class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """Every call of the run was made or had no inputs."""
-
-
-Request = Load | Run
-Reply = Ready | Loaded | Outcomes | Finished
+Request = Load | Define | Run
+Reply = Ready | Loaded | Outcomes
 
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(Request)
 _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
-def frame(message: Request | Reply) -> bytes:
+def frame(message: Request | Reply) -> bytearray:
     """Return a message as a frame.
 
     Raises:
         SandboxFailure: It is over 4 GiB.
     """
-    body = _encoder.encode(message)
-    if len(body) >= 1 << 32:
+    buffer = bytearray(_FRAME_BYTES)
+    _encoder.encode_into(message, buffer, _LENGTH.size)
+    size = len(buffer) - _LENGTH.size
+    if size >= 1 << 32:
         raise SandboxFailure("A message to an executor is over 4 GiB.")
-    return _LENGTH.pack(len(body)) + body
+    _LENGTH.pack_into(buffer, 0, size)
+    return buffer
 
 
 def read_request(sock: socket.socket) -> Request | None:
@@ -127,7 +160,7 @@ def read_request(sock: socket.socket) -> Request | None:
     return None if body is None else _requests.decode(body)
 
 
-def _read_exactly(sock: socket.socket, size: int) -> bytes | None:
+def _read_exactly(sock: socket.socket, size: int) -> bytearray | None:
     buffer = bytearray(size)
     view = memoryview(buffer)
     while view:
@@ -135,7 +168,7 @@ def _read_exactly(sock: socket.socket, size: int) -> bytes | None:
         if count == 0:
             return None
         view = view[count:]
-    return bytes(buffer)
+    return buffer
 
 
 class ReplyReader:
@@ -186,6 +219,7 @@ class ReplyReader:
         end = _LENGTH.size + size
         if len(self._buffer) < end:
             return None
-        body = bytes(self._buffer[_LENGTH.size : end])
+        with memoryview(self._buffer) as view:
+            body = bytes(view[_LENGTH.size : end])
         del self._buffer[:end]
         return body

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from qmtl.common.errors import SandboxFailure
-from qmtl.sandbox.calls import Call, NodeError, Outcome
+from qmtl.sandbox.calls import Call, NodeError
 from qmtl.sandbox.protocol import (
-    Finished,
+    Define,
     Load,
     Loaded,
     Outcomes,
     ReplyReader,
     Run,
     WireCall,
+    WireOutcome,
     frame,
     read_request,
 )
@@ -42,13 +43,15 @@ def test_requests_arrive_as_they_were_sent(pair: tuple[socket.socket, socket.soc
         seed=2**64 - 1,
     )
     load = Load("x = 1", "demo", 10, 20)
-    ours.sendall(frame(load) + frame(Run([WireCall.of(call)], {"a": b"\x01\x02"})))
+    define = Define("t", [WireCall.of(call)])
+    run = Run("t", (0, 1), [(0, WireCall.of(call))], {"a": b"\x01\x02"})
+    ours.sendall(b"".join(map(frame, (load, define, run))))
     ours.close()
     assert read_request(theirs) == load
-    run = read_request(theirs)
-    assert isinstance(run, Run)
-    assert run.calls[0].to_call() == call
-    assert run.values == {"a": b"\x01\x02"}
+    defined = read_request(theirs)
+    assert isinstance(defined, Define)
+    assert defined.calls[0].to_call() == call
+    assert read_request(theirs) == run
     assert read_request(theirs) is None
 
 
@@ -57,8 +60,8 @@ def test_replies_arrive_however_the_stream_is_cut(
 ) -> None:
     ours, theirs = pair
     reader = ReplyReader(ours, 1_000)
-    outcome = Outcome(node_id="a", state="FAILED", error=NodeError("QMTL-410", "no"), logs="x")
-    replies = [Loaded(None), Outcomes([outcome]), Finished()]
+    outcome = WireOutcome(3, None, 5, 7, NodeError("QMTL-410", "no"), "x")
+    replies = [Loaded(None), Outcomes([outcome], finished=False), Outcomes([], finished=True)]
     received = []
     for byte in b"".join(map(frame, replies)):
         theirs.sendall(bytes([byte]))

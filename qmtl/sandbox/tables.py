@@ -1,0 +1,170 @@
+"""Calls that are made again and again, and what a run of some of them reads.
+
+An executor and its child both keep the tables that they used last, so that a run names places in
+a table instead of describing its calls. Both use the classes of this module in the same order and
+so agree on what is kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, NamedTuple, Self, TypeVar
+
+from msgspec import Struct
+
+from qmtl.common.codec import digest, encode
+from qmtl.sandbox.calls import Call
+
+MOST_TABLES = 4  # a version has one for each set of targets; 1,000 calls take about 1 MB
+MOST_LAYOUTS = 16  # of one table; one for each shard that it is run as
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+Ranges = tuple[int, ...]  # first place, place after the last, first place, ...
+
+
+class CallTable(Struct, frozen=True):
+    """Calls that are sent to a child once, each after the calls that it reads.
+
+    Attributes:
+        name: A digest: equal names mean equal calls. A table with an empty name is sent anew with
+            each run.
+        calls: With distinct node ids.
+    """
+
+    name: str
+    calls: tuple[Call, ...]
+
+    @classmethod
+    def of(cls, calls: Iterable[Call]) -> Self:
+        """Return a table that is named by its calls' digest.
+
+        Raises:
+            UnsupportedValue: A parameter has no encoding.
+        """
+        calls = tuple(calls)
+        fields = [[getattr(call, name) for name in Call.__struct_fields__] for call in calls]
+        return cls(digest(encode(fields)), calls)
+
+
+class Recent(Generic[_K, _V]):
+    """A mapping that keeps what was used last."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._items: OrderedDict[_K, _V] = OrderedDict()
+
+    def get(self, key: _K) -> _V | None:
+        if key in self._items:
+            self._items.move_to_end(key)
+        return self._items.get(key)
+
+    def put(self, key: _K, value: _V) -> None:
+        self._items[key] = value
+        self._items.move_to_end(key)
+        if len(self._items) > self._limit:
+            self._items.popitem(last=False)
+
+
+class Layout(NamedTuple):
+    """What the calls of one run read, by their position in it.
+
+    Attributes:
+        needs: The keys of the values that a call reads.
+        drops: The keys that no call after it reads.
+        kept: Whether a later call reads its result.
+        outer: The keys that no earlier call's result has: their values must be handed in.
+    """
+
+    needs: list[tuple[str, ...]]
+    drops: list[tuple[str, ...]]
+    kept: list[bool]
+    outer: frozenset[str]
+
+    @classmethod
+    def of(cls, calls: Sequence[Call]) -> Self:
+        needs = [call.needs() for call in calls]
+        drops: list[tuple[str, ...]] = [()] * len(calls)
+        kept = [False] * len(calls)
+        read: set[str] = set()  # by a call at this position or later
+        for position in range(len(calls) - 1, -1, -1):
+            node_id = calls[position].node_id
+            if node_id in read:
+                kept[position] = True
+                read.discard(node_id)
+            if keys := needs[position]:
+                if last := [key for key in keys if key not in read]:
+                    drops[position] = tuple(dict.fromkeys(last))
+                read.update(keys)
+        return cls(needs, drops, kept, frozenset(read))
+
+
+class Selection(NamedTuple):
+    """The calls of one run and what they read."""
+
+    calls: list[Call]
+    layout: Layout
+
+
+class Table:
+    """Calls, and the layouts of the runs that were made of them last."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._calls = calls
+        self._renewable = [n for n, call in enumerate(calls) if call.renewable]
+        self._layouts: Recent[Ranges, Layout] = Recent(MOST_LAYOUTS)
+
+    def select(self, ranges: Ranges, changed: Mapping[int, Call]) -> Selection:
+        """Return the calls at some places, those that differ this time in place of the table's.
+
+        Raises:
+            ValueError: A place is not in the table.
+        """
+        calls: list[Call] = []
+        for start, stop in zip(ranges[::2], ranges[1::2], strict=True):
+            if not 0 <= start < stop <= len(self._calls):
+                raise ValueError(f"The table has no places from {start} to {stop}.")
+            calls += self._calls[start:stop]
+        same = True
+        if changed or self._renewable:
+            positions = dict(zip(places_of(ranges), range(len(calls)), strict=True))
+            for place in self._renewable:
+                if place in positions and place not in changed:
+                    calls[positions[place]] = self._calls[place].renewed()
+            for place, call in changed.items():
+                if place in positions:
+                    usual = calls[positions[place]]
+                    calls[positions[place]] = call
+                    same = same and (usual.node_id, usual.needs()) == (call.node_id, call.needs())
+        return Selection(calls, self._layout(ranges, calls) if same else Layout.of(calls))
+
+    def _layout(self, ranges: Ranges, calls: list[Call]) -> Layout:
+        layout = self._layouts.get(ranges)
+        if layout is None:
+            layout = Layout.of(calls)
+            self._layouts.put(ranges, layout)
+        return layout
+
+
+def ranges_of(places: Sequence[int]) -> Ranges:
+    """Return places as ranges of places that follow each other."""
+    if isinstance(places, range) and places.step == 1:
+        return (places.start, places.stop) if places else ()
+    ranges: list[int] = []
+    end = -1
+    for place in places:
+        if place == end:
+            ranges[-1] = end = place + 1
+        else:
+            end = place + 1
+            ranges += (place, end)
+    return tuple(ranges)
+
+
+def places_of(ranges: Ranges) -> list[int]:
+    """Return the places that ranges stand for."""
+    places: list[int] = []
+    for start, stop in zip(ranges[::2], ranges[1::2], strict=True):
+        places += range(start, stop)
+    return places
