@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from qmtl.common.codec import digest
 from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.execution import ErrorRecord, Execution, NodeRecord, NodeState, Plan, PlannedNode
-from qmtl.orchestrator.execution.ledger import Ledger, NodeCommit
+from qmtl.orchestrator.execution.ledger import (
+    HistoryPlace,
+    Ledger,
+    NodeCommit,
+    Reuse,
+    StartStatus,
+)
 from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.execution.memory.outbox import MemoryOutbox
 from qmtl.orchestrator.execution.outbox import Outbox
+from qmtl.orchestrator.execution.planned import Pinned
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
 
@@ -78,36 +88,52 @@ def new_execution(**fields: Any) -> Execution:
 
 
 def planned_node(node_id: str, **fields: Any) -> PlannedNode:
-    """Return a daily node without inputs, at day 20."""
+    """Return a daily node without inputs."""
     values: dict[str, Any] = {
         "names": (f"name_{node_id}",),
         "function": "f",
         "inputs": (),
         "params": (),
         "interval_ns": DAY_NS,
-        "bucket_ns": 20 * DAY_NS,
         "timeout_s": 1.0,
         "retries": 0,
         "memory_bytes": 1,
         "max_history": 1_000,
         "seeded": False,
-        "content_key": node_id,
     }
     return PlannedNode(node_id=node_id, **(values | fields))
 
 
-def plan_of(*stages: list[list[str]], **fields: Any) -> Plan:
-    """Return the plan of these stages of shards of node ids."""
-    ids = [node_id for stage in stages for shard in stage for node_id in shard]
+def plan_of(*stages: list[list[str]], done: Sequence[str] = (), **fields: Any) -> Plan:
+    """Return the plan of these stages of shards of node ids, at day 20.
+
+    ``done`` are nodes that stand in no stage.
+    """
+    ids = [*done, *(node_id for stage in stages for shard in stage for node_id in shard)]
     index = {node_id: i for i, node_id in enumerate(ids)}
+    nodes = tuple(planned_node(node_id, **fields) for node_id in ids)
     return Plan(
-        nodes=tuple(planned_node(node_id, **fields) for node_id in ids),
+        nodes=nodes,
+        shape=digest(msgspec.msgpack.encode(nodes)),
+        as_of_ns=20 * DAY_NS,
         stages=tuple(tuple(tuple(index[n] for n in shard) for shard in s) for s in stages),
         pins=(),
     )
 
 
-def succeeded(node_id: str, value: bytes = b"1", digest: str | None = None) -> NodeCommit:
+def place_at(day: int = 20, *, keep: int = 1_000, revision: int = 0, of: str = "") -> HistoryPlace:
+    """Return the place of daily nodes at a day, resting on a revision of some sources."""
+    return HistoryPlace(DAY_MS, day * DAY_MS, keep, Pinned(revision, of))
+
+
+def succeeded(
+    node_id: str,
+    value: bytes = b"1",
+    digest: str | None = None,
+    *,
+    key: str = "",
+    place: HistoryPlace | None = None,
+) -> NodeCommit:
     """Return the commit of a node with a result."""
     record = NodeRecord(
         node_id=node_id,
@@ -117,18 +143,32 @@ def succeeded(node_id: str, value: bytes = b"1", digest: str | None = None) -> N
         started_ms=1_700_000_000_123,
         duration_ns=2**53 + 1,
     )
-    return NodeCommit(record, value)
+    return NodeCommit(record, value, key, place)
 
 
-def failed(node_id: str) -> NodeCommit:
+def failed(node_id: str, *, key: str = "", place: HistoryPlace | None = None) -> NodeCommit:
     """Return the commit of a node that raised."""
     record = NodeRecord(node_id=node_id, state=NodeState.FAILED, error=ERROR)
-    return NodeCommit(record)
+    return NodeCommit(record, None, key, place)
+
+
+def waited_for(node_id: str, value: bytes = b"1", *, key: str = "") -> NodeCommit:
+    """Return the commit of a node whose result another execution computed meanwhile."""
+    record = NodeRecord(node_id=node_id, state=NodeState.REUSED, digest=f"digest-{node_id}")
+    return NodeCommit(record, value, key)
+
+
+def reuse(
+    node_id: str, execution_id: str, *, key: str = "", place: HistoryPlace | None = None
+) -> Reuse:
+    """Return a node that takes its result from another execution."""
+    record = NodeRecord(node_id=node_id, state=NodeState.REUSED, digest=f"digest-{node_id}")
+    return Reuse(record, execution_id, key, place)
 
 
 def started(ledger: Ledger, plan: Plan, **fields: Any) -> str:
     """Create an execution, start it with a plan, and return its id."""
     execution = new_execution(**fields)
     ledger.create(execution, {})
-    assert ledger.start(execution.id, plan)
+    assert ledger.start(execution.id, plan).status in {StartStatus.STARTED, StartStatus.ENDED}
     return execution.id

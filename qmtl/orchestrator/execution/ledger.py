@@ -270,9 +270,11 @@ class Ledger(Protocol):
     ) -> Started:
         """Store the plan, commit what is reused, and make the execution RUNNING at stage 0.
 
-        The reused nodes are committed as ``commit`` does it, under one outbox entry. A plan without
-        stages ends the execution: SUCCEEDED where every node of the plan has a result, else
-        FAILED. With ``lease_s``, the only shard of a first stage of one shard is claimed at once.
+        The reused nodes are committed as ``commit`` does it, under one outbox entry; what an
+        earlier attempt committed stays and counts. A plan without stages ends the execution:
+        SUCCEEDED where every node of the plan has a result, else FAILED. With ``lease_s``, the only
+        shard of a first stage of one shard is claimed at once. An ordered execution starts once
+        none of its line runs and none that has not ended has an earlier bucket (equal ones by id).
         """
 
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
@@ -283,9 +285,14 @@ class Ledger(Protocol):
         """End an execution that has not ended as CANCELLED, with its open nodes. Returns whether it
         did; leases of it are refused from now on."""
 
-    def reopen(
-        self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool
-    ) -> bool:
+    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
+        """Return tenant and id of the execution whose turn it is in the line of an ordered one.
+
+        None where it is not ordered, or where none waits or one runs. Whatever ends an ordered
+        execution makes this one due at once; who ended it may dispatch it without waiting for that.
+        """
+
+    def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
         """Make an execution that has ended PENDING again, as attempt ``attempt + 1``.
 
         The records and values of the nodes to clear are gone; the others stay, and so does the plan
@@ -400,9 +407,10 @@ class Ledger(Protocol):
 
         An execution without plan is due ``unclaimed_s`` after it was created or reopened, a shard
         that was never claimed as long after its stage began, a claimed one when its lease ran out,
-        an advance as soon as its stage is done, and one that has not ended ``expires_s`` after its
-        creation. Whatever becomes due later than an execution was returned brings it back before
-        ``again_s`` are over.
+        an advance as soon as its stage is done, and one that has not ended ``expires_s`` after it
+        was created or reopened; claims and renewals are refused from then on. An ordered one is due
+        at once when its turn comes and not before. Whatever becomes due later than an execution was
+        returned brings it back before ``again_s`` are over.
         """
 
     def counts(self) -> dict[ExecutionState, int]:

@@ -14,14 +14,15 @@ from qmtl.models.execution import (
     Pin,
     Plan,
     PlannedNode,
+    ShardRecord,
 )
 
 NANOSECONDS_PER_MS = 1_000_000
 
 
-def bucket_ms(node: PlannedNode) -> int:
+def bucket_ms(node: PlannedNode, as_of_ns: int) -> int:
     """Return the bucket that stands in a history."""
-    return node.bucket_ns // NANOSECONDS_PER_MS
+    return node.bucket_ns(as_of_ns) // NANOSECONDS_PER_MS
 
 
 def history_length(node: PlannedNode) -> int:
@@ -83,25 +84,16 @@ def _newness(pins: list[Pin]) -> Pinned:
     return Pinned(sum(revisions.values()), digest("\n".join(sorted(revisions)).encode())[:8])
 
 
-@dataclass(frozen=True, slots=True)
-class OpenShard:
-    """A shard as it stands, for the records of its nodes that have not ended."""
-
-    node_ids: tuple[str, ...]
-    claimed_ms: int | None
-    alive: bool  # a lease of it has not run out
-
-
 def open_record(
-    node_id: str, shard: OpenShard, execution: ExecutionState, attempt: int
+    node_id: str, shard: ShardRecord | None, execution: ExecutionState, attempt: int
 ) -> NodeRecord:
-    """Return the record of a node that was not committed.
+    """Return the record of a node that was not committed, given the shard that it stands in.
 
     It is derived, so that a claim or a failure need not write one for each of a thousand nodes.
     """
     if execution.ended:
         return NodeRecord(node_id=node_id, state=NodeState.CANCELLED, attempt=attempt)
-    if shard.alive:
+    if shard is not None and shard.alive:
         return NodeRecord(
             node_id=node_id,
             state=NodeState.RUNNING,

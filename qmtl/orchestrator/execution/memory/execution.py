@@ -14,34 +14,36 @@ from qmtl.models.execution import (
     ExecutionState,
     NodeRecord,
     Plan,
-    PlannedNode,
+    ShardRecord,
+    Spent,
 )
 from qmtl.orchestrator.execution.ledger import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
+    CommitStatus,
     Due,
     NodeCommit,
 )
-from qmtl.orchestrator.execution.planned import OpenShard, Pinned, open_record, pinned
 
 MOST_DOUBLINGS = 4
+WAITING_MS = 60_000  # between looks at one whose turn will make it due
 
 
 @dataclass(slots=True)
 class Shard:
     """A shard's lease; token 0 says that it was never claimed."""
 
-    node_ids: tuple[str, ...]
     token: int = 0
     lease_ends_ms: int = 0
     claimed_ms: int | None = None
     claims: int = 0  # since a node of it was committed
-    done: bool = False
+    done_ms: int | None = None
+    spent: Spent | None = None
 
     def alive(self, now_ms: int) -> bool:
         """Return whether somebody works on it."""
-        return not self.done and self.lease_ends_ms > now_ms
+        return self.done_ms is None and self.lease_ends_ms > now_ms
 
 
 @dataclass(slots=True)
@@ -50,44 +52,50 @@ class LiveExecution:
 
     execution: Execution
     inputs: Mapping[str, bytes]
-    created_ms: int  # by the ledger's clock
+    opened_ms: int  # when it was created or reopened, by the ledger's clock
     began_ms: int = 0  # the stage that runs
+    ready_ms: int | None = None  # when its turn in its line came
     look_ms: int | None = None  # when to look whether something is due; None once it ended
     returned: int = 0  # how often it was due since anything of it was claimed
     plan: Plan | None = None
     token: int = 0
     shards: dict[tuple[int, int], Shard] = field(default_factory=dict)
-    nodes: dict[str, PlannedNode] = field(default_factory=dict)
-    pinned: dict[str, Pinned] = field(default_factory=dict)
     records: dict[str, NodeRecord] = field(default_factory=dict)
     values: dict[str, bytes] = field(default_factory=dict)
 
     @property
+    def state(self) -> ExecutionState:
+        """Return where it stands."""
+        return self.execution.state
+
+    @property
     def running(self) -> bool:
-        """Return whether shards of it may be claimed and committed."""
-        return self.execution.state is ExecutionState.RUNNING
+        """Return whether shards of it may be committed."""
+        return self.state is ExecutionState.RUNNING
+
+    @property
+    def expires_ms(self) -> float:
+        """Return when its time is over."""
+        lasts_s = self.execution.expires_s
+        return float("inf") if lasts_s is None else self.opened_ms + round(lasts_s * 1000)
 
     def change(self, **fields: Any) -> None:
         """Give the execution other fields."""
         self.execution = msgspec.structs.replace(self.execution, **fields)
 
-    def start(self, plan: Plan, now_ms: int) -> bool:
-        """Keep a plan and begin its first stage."""
-        if self.execution.state is not ExecutionState.PENDING:
-            return False
+    def start(self, plan: Plan, now_ms: int) -> None:
+        """Keep a plan and begin its first stage, or end where it has none."""
         self.plan = plan
-        self.nodes = {node.node_id: node for node in plan.nodes}
-        self.pinned = pinned(plan)
-        for s, stage in enumerate(plan.stages):
-            for k in range(len(stage)):
-                self.shards[s, k] = Shard(tuple(n.node_id for n in plan.shard(s, k)))
+        self.shards = {
+            (s, k): Shard() for s, stage in enumerate(plan.stages) for k in range(len(stage))
+        }
+        self.ready_ms = None
         self.change(stages=len(plan.stages), nodes_total=len(plan.nodes), started_ms=now_ms)
         if plan.stages:
             self.change(state=ExecutionState.RUNNING)
             self._begin(0, now_ms)
         else:
-            self.end(ExecutionState.SUCCEEDED, now_ms)
-        return True
+            self.end(self._state_at_end(), now_ms)
 
     def _begin(self, stage: int, now_ms: int) -> None:
         self.change(stage=stage)
@@ -101,15 +109,44 @@ class LiveExecution:
         )
         self.look_ms = None
 
+    def _state_at_end(self) -> ExecutionState:
+        results = sum(record.state.has_result for record in self.records.values())
+        complete = results == self.execution.nodes_total
+        return ExecutionState.SUCCEEDED if complete else ExecutionState.FAILED
+
+    def reopen(self, clear: Sequence[str], fresh: bool, now_ms: int) -> None:
+        """Begin another attempt without some of the nodes."""
+        for node_id in clear:
+            self.records.pop(node_id, None)
+            self.values.pop(node_id, None)
+        self.shards = {}
+        self.token += 1
+        self.returned = 0
+        self.ready_ms = None
+        self.opened_ms = self.look_ms = now_ms
+        self.change(
+            state=ExecutionState.PENDING,
+            attempt=self.execution.attempt + 1,
+            fresh=fresh,
+            stage=-1,
+            nodes_done=len(self.records),
+            started_ms=None,
+            ended_ms=None,
+            error=None,
+        )
+
     def claim(self, stage: int, shard: int, now_ms: int, lease_ms: int) -> Claim:
         """Take a shard of the running stage under a new token."""
         wanted = self.shards.get((stage, shard))
-        if not self.running or stage != self.execution.stage or wanted is None:
+        if not self.running or stage != self.execution.stage or self.expires_ms <= now_ms:
             return Claim(ClaimStatus.GONE)
-        if wanted.done:
+        if wanted is None:
+            return Claim(ClaimStatus.GONE)
+        if wanted.done_ms is not None:
             return Claim(ClaimStatus.DONE)
         if wanted.alive(now_ms):
             return Claim(ClaimStatus.BUSY)
+        again = wanted.token != 0
         self.token += 1
         self.returned = 0
         wanted.token = self.token
@@ -117,8 +154,7 @@ class LiveExecution:
         wanted.claimed_ms = now_ms
         wanted.lease_ends_ms = now_ms + lease_ms
         self.look_by(wanted.lease_ends_ms)
-        committed = frozenset(id_ for id_ in wanted.node_ids if id_ in self.records)
-        return Claim(ClaimStatus.RUN, token=self.token, attempt=wanted.claims, committed=committed)
+        return Claim(ClaimStatus.RUN, token=self.token, attempt=wanted.claims, again=again)
 
     def owned(self, stage: int, shard: int, token: int) -> Shard | None:
         """Return the shard where this is its latest token and the execution is running."""
@@ -127,9 +163,9 @@ class LiveExecution:
             return None
         return wanted
 
-    def write(self, nodes: Sequence[NodeCommit]) -> list[NodeRecord]:
-        """Keep the first record and value of each node; return the records that are new."""
-        new: list[NodeRecord] = []
+    def write(self, nodes: Sequence[NodeCommit]) -> list[NodeCommit]:
+        """Keep the first record and value of each node; return those that are new."""
+        new: list[NodeCommit] = []
         for node in nodes:
             record = node.record
             if record.node_id in self.records:
@@ -137,17 +173,21 @@ class LiveExecution:
             self.records[record.node_id] = record
             if node.value is not None:
                 self.values[record.node_id] = node.value
-            new.append(record)
+            new.append(node)
         self.change(nodes_done=self.execution.nodes_done + len(new))
         return new
 
-    def finish(self, shard: Shard, now_ms: int) -> None:
-        """Mark a shard of the running stage as done; after the last one the advance is due."""
-        if shard.done:
-            return
-        shard.done = True
-        if self._stage_is_done():
-            self.look_by(now_ms)
+    def finish(self, stage: int, shard: Shard, now_ms: int) -> CommitStatus:
+        """Mark a shard as done; behind the last of a stage the advance is due, or the end."""
+        if shard.done_ms is None:
+            shard.done_ms = now_ms
+        if stage != self.execution.stage or not self._stage_is_done():
+            return CommitStatus.ACCEPTED
+        if stage + 1 == self.execution.stages:
+            self.end(self._state_at_end(), now_ms)
+            return CommitStatus.ENDED
+        self.look_by(now_ms)
+        return CommitStatus.STAGE_DONE
 
     def advance(self, stage: int, now_ms: int) -> AdvanceStatus:
         """Move to a stage, or end behind the last."""
@@ -159,9 +199,7 @@ class LiveExecution:
         if stage != self.execution.stages:
             self._begin(stage, now_ms)
             return AdvanceStatus.MOVED
-        results = sum(record.state.has_result for record in self.records.values())
-        complete = results == self.execution.nodes_total
-        self.end(ExecutionState.SUCCEEDED if complete else ExecutionState.FAILED, now_ms)
+        self.end(self._state_at_end(), now_ms)
         return AdvanceStatus.ENDED
 
     def look_by(self, at_ms: int) -> None:
@@ -170,39 +208,50 @@ class LiveExecution:
 
     def put_away(self, now_ms: int, again_ms: int) -> None:
         """Look later at what was due, and later still each time that nothing was claimed since."""
-        self.look_ms = now_ms + max(again_ms, 1) * 2 ** min(self.returned, MOST_DOUBLINGS)
+        at_ms = now_ms + max(again_ms, 1) * 2 ** min(self.returned, MOST_DOUBLINGS)
+        over_ms = self.expires_ms
+        self.look_ms = int(min(at_ms, over_ms)) if over_ms > now_ms else at_ms
         self.returned += 1
 
-    def look(self, now_ms: int, unclaimed_ms: int) -> Due | int:
+    def look(self, now_ms: int, unclaimed_ms: int, *, has_turn: bool) -> Due | float:
         """Return what is due, or else the next time at which something could be."""
-        tenant, id_ = self.execution.tenant, self.execution.id
-        if self.execution.state is ExecutionState.PENDING:
-            at = self.created_ms + unclaimed_ms
-            return at if at > now_ms else Due(tenant, id_, -1, ())
+        tenant, id_, stage = self.execution.tenant, self.execution.id, self.execution.stage
+        if self.expires_ms <= now_ms:
+            return Due(tenant, id_, stage, (), expired=True)
+        if self.state is ExecutionState.PENDING:
+            if not has_turn:
+                return min(now_ms + WAITING_MS, self.expires_ms)
+            at = self.opened_ms + unclaimed_ms if self.ready_ms is None else self.ready_ms
+            return min(at, self.expires_ms) if at > now_ms else Due(tenant, id_, -1, ())
         never = self.began_ms + unclaimed_ms
         times = {
             k: shard.lease_ends_ms if shard.token else never
             for k, shard in self._stage_shards().items()
-            if not shard.done
+            if shard.done_ms is None
         }
         due = tuple(sorted(k for k, at in times.items() if at <= now_ms))
         if due or not times:
-            return Due(tenant, id_, self.execution.stage, due)
-        return min(times.values())
+            return Due(tenant, id_, stage, due)
+        return min(*times.values(), self.expires_ms)
 
     def _stage_shards(self) -> dict[int, Shard]:
         stage = self.execution.stage
         return {k: shard for (s, k), shard in self.shards.items() if s == stage}
 
     def _stage_is_done(self) -> bool:
-        return all(shard.done for shard in self._stage_shards().values())
+        return all(shard.done_ms is not None for shard in self._stage_shards().values())
 
-    def all_records(self, now_ms: int) -> dict[str, NodeRecord]:
-        """Return the committed records and, for the other nodes, what their shard says."""
-        state, attempt = self.execution.state, self.execution.attempt
-        found: dict[str, NodeRecord] = {}
-        for shard in self.shards.values():
-            seen = OpenShard(shard.node_ids, shard.claimed_ms, shard.alive(now_ms))
-            for node_id in shard.node_ids:
-                found[node_id] = open_record(node_id, seen, state, attempt)
-        return found | self.records
+    def shard_records(self, now_ms: int) -> list[ShardRecord]:
+        """Return how each shard stands."""
+        return [
+            ShardRecord(
+                stage=stage,
+                shard=k,
+                claims=shard.claims,
+                claimed_ms=shard.claimed_ms,
+                alive=shard.alive(now_ms),
+                done_ms=shard.done_ms,
+                spent=shard.spent,
+            )
+            for (stage, k), shard in sorted(self.shards.items())
+        ]

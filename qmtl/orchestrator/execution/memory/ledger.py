@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
 
 from qmtl.common.clock import now_ms
-from qmtl.common.errors import UnknownExecution
+from qmtl.common.errors import Overloaded, UnknownExecution
 from qmtl.models.execution import (
     ErrorRecord,
     Execution,
@@ -16,7 +16,10 @@ from qmtl.models.execution import (
     HistoryPoint,
     Line,
     NodeRecord,
+    NodeState,
     Plan,
+    ShardRecord,
+    Spent,
 )
 from qmtl.orchestrator.execution.ledger import (
     AdvanceStatus,
@@ -24,42 +27,61 @@ from qmtl.orchestrator.execution.ledger import (
     ClaimStatus,
     CommitStatus,
     Due,
+    Held,
+    HistoryPlace,
     HistoryRequest,
     NodeCommit,
+    Outlook,
+    Reuse,
+    Started,
+    StartStatus,
 )
 from qmtl.orchestrator.execution.memory.commits import CommitQueue
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
+from qmtl.orchestrator.execution.memory.histories import Histories
+from qmtl.orchestrator.execution.memory.lines import Lines
+from qmtl.orchestrator.execution.memory.memo import Mark, Memo
 from qmtl.orchestrator.execution.pages import check_cursor, place
-from qmtl.orchestrator.execution.planned import Pinned, bucket_ms, history_length
 
-
-class _Kept(NamedTuple):
-    """A point and what its execution had pinned."""
-
-    point: HistoryPoint
-    pinned: Pinned
+MEMO_TTL_S = 7 * 86_400.0
+RETRY_AFTER_S = 5
+_COMPUTED = {NodeState.SUCCEEDED, NodeState.FAILED, NodeState.TIMED_OUT}
 
 
 class MemoryLedger:
     """Keeps executions in this process; ``clock`` gives milliseconds."""
 
-    def __init__(self, clock: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self, clock: Callable[[], int] = now_ms, *, memo_ttl_s: float = MEMO_TTL_S
+    ) -> None:
         self._clock = clock
         self._lock = threading.RLock()
         self._live: dict[str, LiveExecution] = {}
-        self._histories: dict[tuple[Line, str], dict[int, _Kept]] = defaultdict(dict)
+        self._histories = Histories()
+        self._lines = Lines()
+        self._memo = Memo(self._is_alive, _milliseconds(memo_ttl_s))
+        self._costs: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        self._tallies: dict[str, Counter[str]] = defaultdict(Counter)
         self.commits = CommitQueue(clock)
 
     def ping(self) -> None:
         return None
 
-    def create(self, execution: Execution, inputs: Mapping[str, bytes]) -> tuple[Execution, bool]:
+    def create(
+        self, execution: Execution, inputs: Mapping[str, bytes], *, most_open: int | None = None
+    ) -> tuple[Execution, bool]:
         with self._lock:
             known = self._live.get(execution.id)
             if known is not None:
                 return known.execution, False
+            if most_open is not None and sum(self.counts().values()) >= most_open:
+                raise Overloaded(
+                    "More executions are waiting than this system takes.",
+                    retry_after_s=RETRY_AFTER_S,
+                )
             now = self._clock()
             self._live[execution.id] = LiveExecution(execution, dict(inputs), now, look_ms=now)
+            self._lines.join(execution)
             return execution, True
 
     def get(self, tenant: str, execution_id: str) -> Execution:
@@ -88,17 +110,93 @@ class MemoryLedger:
             known = self._live.get(execution_id)
             return {} if known is None else dict(known.inputs)
 
-    def start(self, execution_id: str, plan: Plan) -> bool:
+    def outlook(
+        self, tenant: str, strategy: str, node_ids: Sequence[str], keys: Sequence[str]
+    ) -> Outlook:
+        with self._lock:
+            now, costs = self._clock(), self._costs.get((tenant, strategy), {})
+            return Outlook(
+                sources=[self._memo.source(tenant, key, now) if key else None for key in keys],
+                cost_us=[costs.get(node_id) for node_id in node_ids],
+            )
+
+    def learn(self, tenant: str, strategy: str, cost_us: Mapping[str, int]) -> None:
+        with self._lock:
+            self._costs[tenant, strategy].update(cost_us)
+
+    def start(
+        self,
+        execution_id: str,
+        plan: Plan,
+        reused: Sequence[Reuse] = (),
+        *,
+        lease_s: float | None = None,
+    ) -> Started:
         with self._lock:
             known = self._live.get(execution_id)
-            return known is not None and known.start(plan, self._clock())
+            if known is None or known.state is not ExecutionState.PENDING:
+                return Started(StartStatus.STALE)
+            if not self._lines.has_turn(known.execution):
+                return Started(StartStatus.WAIT)
+            nodes = [
+                self._taken(each) for each in reused if each.record.node_id not in known.records
+            ]
+            if any(node.value is None for node in nodes):
+                return Started(StartStatus.LOST)
+            now = self._clock()
+            self._write(known, nodes, "reused", None)
+            known.start(plan, now)
+            if not known.running:
+                self._leave_line(known)
+                return Started(StartStatus.ENDED, now)
+            self._lines.run(known.execution)
+            token = 0
+            if lease_s is not None and len(plan.stages[0]) == 1:
+                token = known.claim(0, 0, now, _milliseconds(lease_s)).token
+            return Started(StartStatus.STARTED, now, token)
+
+    def _taken(self, reuse: Reuse) -> NodeCommit:
+        """Return a node with the value that another execution has of it."""
+        source = self._live.get(reuse.execution_id)
+        value = None if source is None else source.values.get(reuse.record.node_id)
+        return NodeCommit(reuse.record, value, reuse.key, reuse.place)
+
+    def _leave_line(self, known: LiveExecution) -> None:
+        """Let the next one of its line go on, after an execution ended."""
+        next_id = self._lines.leave(known.execution)
+        if next_id is not None:
+            waiting = self._live[next_id]
+            waiting.ready_ms = waiting.look_ms = self._clock()
+            waiting.returned = 0
 
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
+        return self._end(execution_id, ExecutionState.FAILED, error)
+
+    def cancel(self, execution_id: str) -> bool:
+        return self._end(execution_id, ExecutionState.CANCELLED, None)
+
+    def _end(self, execution_id: str, state: ExecutionState, error: ErrorRecord | None) -> bool:
         with self._lock:
             known = self._live.get(execution_id)
-            if known is None or known.execution.state.ended:
+            if known is None or known.state.ended:
                 return False
-            known.end(ExecutionState.FAILED, self._clock(), error)
+            known.end(state, self._clock(), error)
+            self._leave_line(known)
+            return True
+
+    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
+        with self._lock:
+            known = self._live.get(execution_id)
+            found = None if known is None else self._lines.next_behind(known.execution)
+            return None if known is None or found is None else (known.execution.tenant, found)
+
+    def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
+        with self._lock:
+            known = self._live.get(execution_id)
+            if known is None or not known.state.ended or known.execution.attempt != attempt:
+                return False
+            known.reopen(clear, fresh, self._clock())
+            self._lines.join(known.execution)
             return True
 
     def plan(self, execution_id: str) -> Plan | None:
@@ -106,22 +204,50 @@ class MemoryLedger:
             known = self._live.get(execution_id)
             return None if known is None else known.plan
 
-    def claim(self, execution_id: str, stage: int, shard: int, *, lease_s: float) -> Claim:
+    def claim(
+        self,
+        execution_id: str,
+        stage: int,
+        shard: int,
+        *,
+        lease_s: float,
+        keys: Sequence[str] = (),
+    ) -> Claim:
         with self._lock:
             known = self._live.get(execution_id)
             if known is None:
                 return Claim(ClaimStatus.GONE)
-            return known.claim(stage, shard, self._clock(), _milliseconds(lease_s))
+            claim = known.claim(stage, shard, self._clock(), _milliseconds(lease_s))
+            if claim.status is not ClaimStatus.RUN or not keys:
+                return claim
+            return replace(claim, held=self.hold(execution_id, stage, shard, claim.token, keys))
+
+    def hold(
+        self, execution_id: str, stage: int, shard: int, token: int, keys: Sequence[str]
+    ) -> Held:
+        with self._lock:
+            known = self._live.get(execution_id)
+            if known is None:
+                return Held()
+            owned = known.owned(stage, shard, token)
+            mark = None if owned is None else Mark(execution_id, stage, shard, token)
+            return self._memo.hold(known.execution.tenant, mark, keys, self._clock())
+
+    def _is_alive(self, mark: Mark, at_ms: int) -> bool:
+        known = self._live[mark.execution_id]
+        owned = known.owned(mark.stage, mark.shard, mark.token)
+        return owned is not None and owned.alive(at_ms)
 
     def renew(
         self, execution_id: str, stage: int, shard: int, token: int, *, lease_s: float
     ) -> bool:
         with self._lock:
+            now = self._clock()
             known = self._live.get(execution_id)
             owned = None if known is None else known.owned(stage, shard, token)
-            if owned is None:
+            if known is None or owned is None or known.expires_ms <= now:
                 return False
-            owned.lease_ends_ms = self._clock() + _milliseconds(lease_s)
+            owned.lease_ends_ms = now + _milliseconds(lease_s)
             return True
 
     def commit(
@@ -133,54 +259,80 @@ class MemoryLedger:
         nodes: Sequence[NodeCommit],
         *,
         done: bool,
+        spent: Spent | None = None,
     ) -> CommitStatus:
         with self._lock:
             known = self._live.get(execution_id)
             owned = None if known is None else known.owned(stage, shard, token)
             if known is None or owned is None:
                 return CommitStatus.REFUSED
-            if any(node.record.node_id not in known.nodes for node in nodes):
-                raise ValueError(f"A node of this commit is not in the plan of {execution_id}.")
-            new = known.write(nodes)
-            for record in new:
-                self._remember(known, record)
-            if new:
+            if self._write(known, nodes, "waited", Mark(execution_id, stage, shard, token)):
                 owned.claims = 0
-                ids = tuple(record.node_id for record in new)
-                self.commits.append(known.execution.tenant, execution_id, ids)
-            if done:
-                known.finish(owned, self._clock())
-            return CommitStatus.ACCEPTED
+            if spent is not None and owned.done_ms is None:
+                owned.spent = spent
+            if not done:
+                return CommitStatus.ACCEPTED
+            status = known.finish(stage, owned, self._clock())
+            if status is CommitStatus.ENDED:
+                self._leave_line(known)
+            return status
 
-    def _remember(self, known: LiveExecution, record: NodeRecord) -> None:
-        """Write the history of a node that has a result."""
-        node = known.nodes[record.node_id]
-        keep = history_length(node)
-        if known.execution.adhoc or not record.state.has_result or not record.digest or keep < 1:
-            return
-        points = self._histories[known.execution.line, record.node_id]
-        bucket = bucket_ms(node)
-        pinned = known.pinned[record.node_id]
-        if bucket in points and points[bucket].pinned.outdates(pinned):
-            return
-        point = HistoryPoint(
-            bucket_ms=bucket, execution_id=known.execution.id, digest=record.digest
-        )
-        points[bucket] = _Kept(point, pinned)
-        for oldest in sorted(points)[:-keep]:
-            del points[oldest]
+    def _write(
+        self,
+        known: LiveExecution,
+        nodes: Sequence[NodeCommit],
+        reused_as: str,
+        mark: Mark | None,
+    ) -> bool:
+        """Write what is new, with keys, points, counts and outbox; return whether anything is."""
+        new = known.write(nodes)
+        if not new:
+            return False
+        execution, now = known.execution, self._clock()
+        points: dict[HistoryPlace, list[tuple[str, str]]] = defaultdict(list)
+        tally = self._tallies[execution.tenant]
+        for node in new:
+            record = node.record
+            tally["computed"] += record.state in _COMPUTED
+            tally[reused_as] += record.state is NodeState.REUSED
+            if record.state.has_result and node.key:
+                self._memo.note(execution.tenant, node.key, execution.id, now)
+            elif node.key and mark is not None:
+                self._memo.free(execution.tenant, node.key, mark)
+            if record.state.has_result and record.digest and node.place and not execution.adhoc:
+                points[node.place].append((record.node_id, record.digest))
+        for at, found in points.items():
+            self._histories.write(execution.line, at, execution.id, found)
+        ids = tuple(node.record.node_id for node in new)
+        self.commits.append(execution.tenant, execution.id, ids)
+        return True
 
     def advance(self, execution_id: str, stage: int) -> AdvanceStatus:
         with self._lock:
             known = self._live.get(execution_id)
             if known is None:
                 return AdvanceStatus.STALE
-            return known.advance(stage, self._clock())
+            status = known.advance(stage, self._clock())
+            if status is AdvanceStatus.ENDED:
+                self._leave_line(known)
+            return status
+
+    def shards(self, execution_id: str) -> list[ShardRecord]:
+        with self._lock:
+            known = self._live.get(execution_id)
+            return [] if known is None else known.shard_records(self._clock())
 
     def records(self, execution_id: str) -> dict[str, NodeRecord]:
         with self._lock:
             known = self._live.get(execution_id)
-            return {} if known is None else known.all_records(self._clock())
+            return {} if known is None else dict(known.records)
+
+    def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        with self._lock:
+            return [
+                known.records.get(node_id) if (known := self._live.get(execution_id)) else None
+                for execution_id, node_id in results
+            ]
 
     def values(self, execution_id: str, node_ids: Sequence[str]) -> dict[str, bytes]:
         with self._lock:
@@ -196,21 +348,16 @@ class MemoryLedger:
                 for execution_id, node_id in results
             ]
 
-    def history(self, line: Line, node_id: str, *, count: int) -> list[HistoryPoint]:
-        return self.histories([(line, HistoryRequest(node_id, None, count))])[0]
+    def history(
+        self, line: Line, node_id: str, *, interval_ms: int, count: int
+    ) -> list[HistoryPoint]:
+        return self.histories([(line, HistoryRequest(node_id, interval_ms, None, count))])[0]
 
     def histories(
         self, requests: Sequence[tuple[Line, HistoryRequest]]
     ) -> list[list[HistoryPoint]]:
         with self._lock:
-            return [self._latest(line, wanted) for line, wanted in requests]
-
-    def _latest(self, line: Line, wanted: HistoryRequest) -> list[HistoryPoint]:
-        points = self._histories.get((line, wanted.node_id), {})
-        buckets = sorted(
-            (b for b in points if wanted.until_ms is None or b <= wanted.until_ms), reverse=True
-        )
-        return [points[bucket].point for bucket in buckets[: max(wanted.count, 0)]]
+            return [self._histories.latest(line, wanted) for line, wanted in requests]
 
     def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
         with self._lock:
@@ -219,18 +366,24 @@ class MemoryLedger:
             for known in sorted(self._live.values(), key=lambda k: k.look_ms or 0):
                 if known.look_ms is None or known.look_ms > now or len(found) >= limit:
                     continue
-                seen = known.look(now, _milliseconds(unclaimed_s))
+                has_turn = self._lines.has_turn(known.execution)
+                seen = known.look(now, _milliseconds(unclaimed_s), has_turn=has_turn)
                 if isinstance(seen, Due):
                     found.append(seen)
                     known.put_away(now, _milliseconds(again_s))
                 else:
-                    known.look_ms = seen
+                    known.look_ms = int(seen)
             return found
 
     def counts(self) -> dict[ExecutionState, int]:
         with self._lock:
             states = Counter(known.execution.state for known in self._live.values())
         return {s: states[s] for s in (ExecutionState.PENDING, ExecutionState.RUNNING)}
+
+    def tallies(self, tenant: str) -> dict[str, int]:
+        with self._lock:
+            found = self._tallies.get(tenant, Counter())
+            return {name: found[name] for name in ("computed", "reused", "waited")}
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,9 +1,10 @@
-"""How executions and values are kept in Redis: documents in, fields out."""
+"""How executions, plans and nodes are kept in Redis: documents in, fields out."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -13,10 +14,13 @@ from qmtl.models.execution import (
     ExecutionState,
     HistoryPoint,
     NodeRecord,
+    NodeState,
     Plan,
+    PlannedNode,
+    ShardRecord,
+    Spent,
 )
-from qmtl.orchestrator.execution.ledger import NodeCommit
-from qmtl.orchestrator.execution.planned import OpenShard, bucket_ms, history_length, pinned
+from qmtl.orchestrator.execution.ledger import HistoryPlace, NodeCommit, Reuse
 
 INLINE = b"i"  # first byte of a value that stands in place
 APART = b"r"  # first byte of the address of one that does not
@@ -25,30 +29,59 @@ _EXECUTION = msgspec.msgpack.Decoder(Execution)
 _ERROR = msgspec.msgpack.Decoder(ErrorRecord)
 _RECORD = msgspec.msgpack.Decoder(NodeRecord)
 _PLAN = msgspec.msgpack.Decoder(Plan)
+_SHAPE = msgspec.msgpack.Decoder(tuple[PlannedNode, ...])
+_SPENT = msgspec.msgpack.Decoder(Spent)
+_KINDS = {  # the letters of nodes.lua
+    NodeState.SUCCEEDED: "S",
+    NodeState.REUSED: "R",
+    NodeState.FAILED: "F",
+    NodeState.TIMED_OUT: "F",
+}
 encode = msgspec.msgpack.Encoder().encode
 
+N = TypeVar("N", NodeCommit, Reuse)
 Fields = Mapping[bytes, bytes]
+Flat = list[str | bytes]
+Group = tuple[tuple[int, int, int, int, str], Flat]
 
 
 def execution_from(fields: Fields) -> Execution:
     """Join the document that ``create`` kept with the fields that changed since."""
     error = fields.get(b"error")
+    execution = _EXECUTION.decode(fields[b"doc"])
     return msgspec.structs.replace(
-        _EXECUTION.decode(fields[b"doc"]),
+        execution,
         state=ExecutionState(fields[b"state"].decode()),
+        attempt=int(fields.get(b"attempt", execution.attempt)),
+        fresh=fields[b"fresh"] == b"1" if b"fresh" in fields else execution.fresh,
         stage=int(fields.get(b"stage", -1)),
         stages=int(fields.get(b"stages", 0)),
         nodes_total=int(fields.get(b"total", 0)),
         nodes_done=int(fields.get(b"done", 0)),
-        started_ms=_optional_int(fields.get(b"started")),
-        ended_ms=_optional_int(fields.get(b"ended")),
+        started_ms=optional_int(fields.get(b"started")),
+        ended_ms=optional_int(fields.get(b"ended")),
         error=None if error is None else _ERROR.decode(error),
     )
 
 
+def without_nodes(plan: Plan) -> bytes:
+    """Encode a plan without the nodes that its shape names."""
+    return encode(msgspec.structs.replace(plan, nodes=()))
+
+
 def plan_from(document: bytes) -> Plan:
-    """Decode a plan."""
+    """Decode a plan, which has no nodes yet."""
     return _PLAN.decode(document)
+
+
+def with_nodes(plan: Plan, nodes: tuple[PlannedNode, ...]) -> Plan:
+    """Return a plan with its nodes."""
+    return msgspec.structs.replace(plan, nodes=nodes)
+
+
+def shape_from(document: bytes) -> tuple[PlannedNode, ...]:
+    """Decode the nodes of a plan."""
+    return _SHAPE.decode(document)
 
 
 def record_from(document: bytes) -> NodeRecord:
@@ -61,77 +94,122 @@ def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def plan_arguments(plan: Plan) -> list[str]:
-    """Return the facts of nodes and the fields of shards that ``start.lua`` keeps."""
-    facts: list[str] = []
-    pins = pinned(plan)
-    for node in plan.nodes:
-        own = pins[node.node_id]
-        told = f"{bucket_ms(node)}:{history_length(node)}:{own.revision}@{own.sources}"
-        facts += (node.node_id, told)
-    shards: list[str] = []
-    for s, stage in enumerate(plan.stages):
-        shards += (f"{s}:shards", str(len(stage)), f"{s}:open", str(len(stage)))
-        for k in range(len(stage)):
-            ids = ",".join(node.node_id for node in plan.shard(s, k))
-            shards += (f"{s}:{k}:nodes", ids)
-    return [str(5 + len(facts)), *facts, *shards]
-
-
 def address(value: bytes) -> str:
     """Return where a large value stands: the hash of its bytes, never what a record says."""
     return hashlib.blake2b(value, digest_size=16).hexdigest()
 
 
-def large_values(nodes: Sequence[NodeCommit]) -> dict[str, bytes]:
-    """Return the values that stand alone, by address."""
-    found = (n.value for n in nodes if n.value is not None and len(n.value) > INLINE_BYTES)
-    return {address(value): value for value in found}
+def commit_arguments(
+    execution_id: str, nodes: Sequence[NodeCommit]
+) -> tuple[bytes, Flat, dict[str, bytes]]:
+    """Return nodes as ``nodes.lua`` reads them: packed, then records and values.
 
-
-def commit_arguments(nodes: Sequence[NodeCommit]) -> list[str | bytes]:
-    """Return five arguments for each node, as ``commit.lua`` names them."""
-    arguments: list[str | bytes] = []
-    for node in nodes:
-        record = node.record
-        has_result = "1" if record.state.has_result else ""
-        value = _tagged(node.value)
-        arguments += (record.node_id, encode(record), value, has_result, record.digest or "")
-    return arguments
-
-
-def _tagged(value: bytes | None) -> bytes:
-    if value is None:
-        return b""
-    if len(value) > INLINE_BYTES:
-        return APART + address(value).encode()
-    return INLINE + value
-
-
-def history_point(member: bytes) -> HistoryPoint:
-    """Read a member of a history: ``bucket_ms:digest:execution id:revision@sources``.
-
-    Members of an earlier form end with the execution's id.
+    Returns:
+        These two, and the values that stand apart by address.
     """
-    bucket, digest, execution_id, *_ = member.decode().split(":")
-    return HistoryPoint(bucket_ms=int(bucket), execution_id=execution_id, digest=digest)
+    nodes = _firsts(nodes)
+    rest: Flat = []
+    apart: list[str] = []
+    large: dict[str, bytes] = {}
+    for node in nodes:
+        value = node.value
+        if value is None:
+            tagged = b""
+        elif len(value) <= INLINE_BYTES:
+            tagged = INLINE + value
+        else:
+            where = address(value)
+            large[where] = value
+            apart += (node.record.node_id, where)
+            tagged = APART + where.encode()
+        rest += (encode(node.record), tagged)
+    return _packed(execution_id, nodes, apart), rest, large
 
 
-def shards_from(fields: Fields, *, now_ms: int) -> list[OpenShard]:
-    """Read the shards that ``start.lua`` and ``claim.lua`` wrote."""
-    names = [name[: -len(b":nodes")] for name in fields if name.endswith(b":nodes")]
-    return [_shard(fields, name, now_ms) for name in names]
+def reuse_arguments(execution_id: str, reused: Sequence[Reuse]) -> tuple[bytes, Flat]:
+    """Return reused nodes as ``nodes.lua`` reads them; their values are copied on the server."""
+    reused = _firsts(reused)
+    rest: Flat = []
+    for node in reused:
+        rest += (encode(node.record), b"")
+    return _packed(execution_id, reused, []), rest
 
 
-def _shard(fields: Fields, name: bytes, now_ms: int) -> OpenShard:
-    ids = fields[name + b":nodes"].decode()
-    lease = int(fields.get(name + b":lease", 0))
-    return OpenShard(
-        node_ids=tuple(ids.split(",")) if ids else (),
-        claimed_ms=_optional_int(fields.get(name + b":claimed")),
-        alive=lease > now_ms and name + b":done" not in fields,
+def _packed(execution_id: str, nodes: Sequence[NodeCommit | Reuse], apart: list[str]) -> bytes:
+    """Pack what is text; the server's unpacker knows no bytes."""
+    ids = [node.record.node_id for node in nodes]
+    kinds = "".join([_KINDS.get(node.record.state, "N") for node in nodes])
+    keys = [node.key for node in nodes]
+    return encode((ids, kinds, keys, apart, _groups(execution_id, nodes)))
+
+
+def _firsts(nodes: Sequence[N]) -> Sequence[N]:
+    """Leave out what stands twice."""
+    by_id: dict[str, N] = {}
+    for node in nodes:
+        by_id.setdefault(node.record.node_id, node)
+    return nodes if len(by_id) == len(nodes) else list(by_id.values())
+
+
+def _groups(execution_id: str, nodes: Sequence[NodeCommit | Reuse]) -> list[Group]:
+    """Return the points of nodes by their place; most share the same object."""
+    by_object: dict[int, tuple[str, Flat]] = {}
+    by_place: dict[HistoryPlace, tuple[str, Flat]] = {}
+    for node in nodes:
+        place, record = node.place, node.record
+        if place is None or not record.digest or not record.state.has_result:
+            continue
+        found = by_object.get(id(place))
+        if found is None:
+            pins = place.pinned
+            found = (f":{execution_id}:{pins.revision}@{pins.sources}", [])
+            found = by_object[id(place)] = by_place.setdefault(place, found)
+        end, points = found
+        points += (record.node_id, record.digest + end)
+    return [(_place(place), points) for place, (_, points) in by_place.items()]
+
+
+def _place(place: HistoryPlace) -> tuple[int, int, int, int, str]:
+    pins = place.pinned
+    return place.interval_ms, place.bucket_ms, place.keep, pins.revision, pins.sources
+
+
+def history_points(flat: Iterable[bytes]) -> list[HistoryPoint]:
+    """Read bucket, point, bucket, point: ``digest:execution id:revision@sources``."""
+    each = iter(flat)
+    found: list[HistoryPoint] = []
+    for bucket, point in zip(each, each, strict=True):
+        digest, execution_id, _ = point.decode().split(":")
+        found.append(HistoryPoint(bucket_ms=int(bucket), execution_id=execution_id, digest=digest))
+    return found
+
+
+def shards_from(fields: Fields, *, now_ms: int) -> list[ShardRecord]:
+    """Read the shards that ``start.lua``, ``claim.lua`` and ``commit.lua`` wrote."""
+    ends = b":shards"
+    stages = {int(f[: -len(ends)]): int(many) for f, many in fields.items() if f.endswith(ends)}
+    return [
+        _shard(fields, stage, shard, now_ms)
+        for stage, many in sorted(stages.items())
+        for shard in range(many)
+    ]
+
+
+def _shard(fields: Fields, stage: int, shard: int, now_ms: int) -> ShardRecord:
+    name = b"%d:%d:" % (stage, shard)
+    spent = fields.get(name + b"spent")
+    done_ms = optional_int(fields.get(name + b"done"))
+    return ShardRecord(
+        stage=stage,
+        shard=shard,
+        claims=int(fields.get(name + b"claims", 0)),
+        claimed_ms=optional_int(fields.get(name + b"claimed")),
+        alive=done_ms is None and int(fields.get(name + b"lease", 0)) > now_ms,
+        done_ms=done_ms,
+        spent=None if spent is None else _SPENT.decode(spent),
     )
 
 
-def _optional_int(text: bytes | None) -> int | None:
+def optional_int(text: bytes | None) -> int | None:
+    """Read a number that may be missing."""
     return None if text is None else int(text)

@@ -32,7 +32,7 @@ class RedisValues:
 
     def read(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """Return the value of each (execution id, node id) in at most two round trips."""
-        tagged = self._tagged(list(dict.fromkeys(results)))
+        tagged = by_execution(self._client, self._key, "values", results)
         addresses = {
             result: value[1:].decode()
             for result, value in tagged.items()
@@ -43,24 +43,6 @@ class RedisValues:
             large.get(addresses[result]) if result in addresses else _inline(tagged.get(result))
             for result in results
         ]
-
-    def _tagged(self, results: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
-        """Return what stands in the executions themselves, asked for once an execution."""
-        by_execution: dict[str, list[str]] = {}
-        for execution_id, node_id in results:
-            by_execution.setdefault(execution_id, []).append(node_id)
-        if not by_execution:
-            return {}
-        with self._client.pipeline(transaction=False) as pipe:
-            for execution_id, node_ids in by_execution.items():
-                pipe.hmget(self._key("exec", execution_id, "values"), node_ids)
-            replies = pipe.execute()
-        return {
-            (execution_id, node_id): value
-            for (execution_id, node_ids), values in zip(by_execution.items(), replies, strict=True)
-            for node_id, value in zip(node_ids, values, strict=True)
-            if value is not None
-        }
 
     def _large(self, addresses: Sequence[str]) -> dict[str, bytes]:
         if not addresses:
@@ -73,3 +55,24 @@ class RedisValues:
 
 def _inline(tagged: bytes | None) -> bytes | None:
     return None if tagged is None else tagged[1:]
+
+
+def by_execution(
+    client: redis.Redis, keys: Keys, part: str, results: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], bytes]:
+    """Return a field for each (execution id, node id) that has it; asks once an execution."""
+    asked: dict[str, list[str]] = {}
+    for execution_id, node_id in dict.fromkeys(results):
+        asked.setdefault(execution_id, []).append(node_id)
+    if not asked:
+        return {}
+    with client.pipeline(transaction=False) as pipe:
+        for execution_id, node_ids in asked.items():
+            pipe.hmget(keys("exec", execution_id, part), node_ids)
+        replies = pipe.execute()
+    return {
+        (execution_id, node_id): field
+        for (execution_id, node_ids), fields in zip(asked.items(), replies, strict=True)
+        for node_id, field in zip(node_ids, fields, strict=True)
+        if field is not None
+    }

@@ -1,44 +1,41 @@
--- Take a shard of the running stage under a new token.
+-- Take a shard of the running stage under a new token, and hold call keys.
 --
--- KEYS   1 execution  2 shards  3 node records  4 due
--- ARGV   1 execution id  2 stage  3 shard  4 length of the lease in ms
--- Reply  {'GONE'}, {'DONE'}, {'BUSY'}, or {'RUN', token, claims of it since a node of it
---        was committed, node ids already committed...}
+-- KEYS   1 execution
+-- ARGV   1 cell  2 execution id  3 nonce of the call  4 stage  5 shard  6 ms of the lease
+--        7 packed call keys
+-- Reply  {'GONE'}, {'DONE'}, {'BUSY'}, or {'RUN', token, claims of it since a node of it was
+--        committed, 1 where it was claimed before, {key, execution, ...} with a result,
+--        {key, ...} that other shards compute}
 
-local execution = redis.call('HMGET', KEYS[1], 'state', 'stage')
-if execution[1] ~= 'RUNNING' or execution[2] ~= ARGV[2] then
+local key, now = KEYS[1], now_ms()
+local execution = redis.call('HMGET', key, 'state', 'stage', 'expires', 'tenant')
+if execution[1] ~= 'RUNNING' or execution[2] ~= ARGV[4] or is_over(execution[3], now) then
   return { 'GONE' }
 end
-local name = ARGV[2] .. ':' .. ARGV[3]
-local shard = redis.call('HMGET', KEYS[2], name .. ':nodes', name .. ':done', name .. ':lease')
-if not shard[1] then
+local name = ARGV[4] .. ':' .. ARGV[5]
+local shard = redis.call(
+  'HMGET', key .. ':shards', ARGV[4] .. ':shards', name .. ':done', name .. ':lease',
+  name .. ':nonce', name .. ':token', name .. ':claims', name .. ':again'
+)
+local at = tonumber(ARGV[5])
+if at < 0 or at >= tonumber(shard[1]) then
   return { 'GONE' }
 elseif shard[2] then
   return { 'DONE' }
 end
-local now = now_ms()
-if shard[3] and tonumber(shard[3]) > now then
-  return { 'BUSY' }
-end
 
-local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
-local ends = digits(now + tonumber(ARGV[4]))
-redis.call(
-  'HSET', KEYS[2],
-  name .. ':token', digits(token), name .. ':lease', ends, name .. ':claimed', digits(now)
-)
-local claims = redis.call('HINCRBY', KEYS[2], name .. ':claims', 1)
-redis.call('HDEL', KEYS[1], 'returned') -- by due.lua: its messages do arrive
-redis.call('ZADD', KEYS[4], 'LT', ends, ARGV[1]) -- look again when the lease ends, if not before
-
-local reply = { 'RUN', token, claims }
-local ids = {}
-for id in string.gmatch(shard[1], '[^,]+') do
-  ids[#ids + 1] = id
-end
-for index, record in ipairs(read_fields(KEYS[3], ids)) do
-  if record then
-    reply[#reply + 1] = ids[index]
+local token, claims = tonumber(shard[5]), tonumber(shard[6] or '0')
+local again = shard[7] == '1'
+if shard[4] ~= ARGV[3] then
+  if shard[3] and tonumber(shard[3]) > now then
+    return { 'BUSY' }
   end
+  again = token ~= nil
+  local ends = now + tonumber(ARGV[6])
+  token, claims = take_shard(key, name, again, ARGV[3], now, ends)
+  redis.call('HDEL', key, 'returned') -- by due.lua: its messages do arrive
+  redis.call('ZADD', CELL .. 'due', 'LT', digits(ends), ARGV[2]) -- look again then, if not before
 end
-return reply
+local mark = ARGV[2] .. ':' .. name .. ':' .. digits(token)
+local known, elsewhere = hold(execution[4], mark, cmsgpack.unpack(ARGV[7]), now)
+return { 'RUN', token, claims, again and 1 or 0, known, elsewhere }

@@ -1,21 +1,37 @@
 -- Keep a new execution, PENDING, with its inline inputs, and index it for pages.
 --
--- KEYS   1 execution  2 inputs  3 due  4 open counts  5, 6 pages (of the tenant, of its strategy)
--- ARGV   1 execution id  2 document  3 tenant  4 prefix of its line's histories, '' for none
---        5 place in the pages  6.. pairs of input and points
--- Reply  an empty list where it is new, else the fields of the execution that has this id
+-- KEYS   1 execution
+-- ARGV   1 cell  2 execution id  3 nonce of the call  4 document  5 tenant
+--        6 prefix of its line's histories, '' for none  7 its line where it is ordered, else ''
+--        8 bucket in ms  9 ms until its time is over, '' for never  10 most open executions, ''
+--        11 place in the pages  12 strategy  13.. pairs of input and points
+-- Reply  {'NEW'}, {'OVERLOADED'}, or the fields of the execution that has this id
 
-if redis.call('EXISTS', KEYS[1]) == 1 then
+local creator = redis.call('HGET', KEYS[1], 'creator')
+if creator == ARGV[3] then
+  return { 'NEW' }
+elseif creator then
   return redis.call('HGETALL', KEYS[1])
 end
-local now = digits(now_ms())
+if ARGV[10] ~= '' then
+  local open = redis.call('HMGET', CELL .. 'open', 'PENDING', 'RUNNING')
+  if tonumber(open[1] or '0') + tonumber(open[2] or '0') >= tonumber(ARGV[10]) then
+    return { 'OVERLOADED' }
+  end
+end
+local now = now_ms()
+local created = digits(now)
 redis.call(
-  'HSET', KEYS[1], 'doc', ARGV[2], 'tenant', ARGV[3], 'histories', ARGV[4],
-  'state', 'PENDING', 'created', now
+  'HSET', KEYS[1], 'doc', ARGV[4], 'tenant', ARGV[5], 'histories', ARGV[6], 'line', ARGV[7],
+  'bucket', ARGV[8], 'state', 'PENDING', 'opened', created, 'creator', ARGV[3], 'lasts', ARGV[9],
+  'expires', ARGV[9] ~= '' and digits(now + tonumber(ARGV[9])) or ''
 )
-write_chunks('HSET', KEYS[2], ARGV, 6, #ARGV)
-redis.call('ZADD', KEYS[3], now, ARGV[1])
-redis.call('HINCRBY', KEYS[4], 'PENDING', 1)
-redis.call('ZADD', KEYS[5], 0, ARGV[5])
-redis.call('ZADD', KEYS[6], 0, ARGV[5])
-return {}
+write_chunks('HSET', KEYS[1] .. ':inputs', ARGV, 13)
+if ARGV[7] ~= '' then
+  redis.call('ZADD', CELL .. 'line:' .. ARGV[7], ARGV[8], ARGV[2])
+end
+redis.call('ZADD', CELL .. 'due', created, ARGV[2])
+redis.call('HINCRBY', CELL .. 'open', 'PENDING', 1)
+redis.call('ZADD', CELL .. 'execs:' .. ARGV[5], 0, ARGV[11])
+redis.call('ZADD', CELL .. 'execs:' .. ARGV[5] .. ':' .. ARGV[12], 0, ARGV[11])
+return { 'NEW' }

@@ -1,26 +1,27 @@
 -- Find executions whose time has come, and put their next time away.
 --
--- The scores of KEYS[1] say when to look at an execution, not yet that something is due: a look
+-- The scores of 'due' say when to look at an execution, not yet that something is due: a look
 -- that finds nothing due moves the score to the next time at which something could be.
 --
--- KEYS   1 due  (and, for each execution found there, its own key and its shards)
--- ARGV   1 prefix of the executions' keys  2 how many to return at most
+-- KEYS   1 due
+-- ARGV   1 cell  2 how many to return at most
 --        3 ms until one that is returned is looked at again; twice as many each time that nothing
 --        of it was claimed since, up to sixteen times
 --        4 ms after which an execution without plan, or a shard never claimed, is due
--- Reply  a list of {tenant, execution id, stage, 'shard,shard,...'}
+-- Reply  a list of {tenant, execution id, stage, 'shard,shard,...', 1 where its time is over}
 
 local now = now_ms()
 local limit, again, unclaimed = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local MOST_LOOKS = 2000 -- bounds the time for which the server is held
 local MOST_DOUBLINGS = 4
+local WAITING_MS = 60000 -- between looks at one whose turn will make it due
 local found = {}
 
 -- Return the shards that are due, and else the next time at which one could be.
 local function due_shards(shards, stage, began)
-  local count = tonumber(redis.call('HGET', shards, stage .. ':shards'))
+  local many = tonumber(redis.call('HGET', shards, stage .. ':shards'))
   local due, next_look = {}, math.huge
-  for shard = 0, count - 1 do
+  for shard = 0, many - 1 do
     local name = stage .. ':' .. shard
     local fields = redis.call('HMGET', shards, name .. ':done', name .. ':lease')
     if not fields[1] then
@@ -35,23 +36,33 @@ local function due_shards(shards, stage, began)
   return due, next_look
 end
 
+-- Return what is due of an execution, or nil and the next time to look, and when its time is over.
 local function look(id)
-  local key = ARGV[1] .. id
-  local fields = redis.call('HMGET', key, 'state', 'tenant', 'stage', 'created', 'began')
-  local next_look
-  if fields[1] == 'PENDING' then
-    next_look = tonumber(fields[4]) + unclaimed
-    if next_look <= now then
-      return { fields[2], id, '-1', '' }
-    end
-  elseif fields[1] == 'RUNNING' then
-    local due
-    due, next_look = due_shards(key .. ':shards', fields[3], tonumber(fields[5]))
-    if #due > 0 or next_look == math.huge then
-      return { fields[2], id, fields[3], table.concat(due, ',') }
-    end
+  local key = CELL .. 'exec:' .. id
+  local state, tenant, stage, opened, began, ready, line, expires = unpack(redis.call(
+    'HMGET', key, 'state', 'tenant', 'stage', 'opened', 'began', 'ready', 'line', 'expires'
+  ))
+  if state ~= 'PENDING' and state ~= 'RUNNING' then
+    return nil, nil, nil
   end
-  return nil, next_look
+  local over = expires ~= '' and tonumber(expires) or math.huge
+  if over <= now then
+    return { tenant, id, stage or '-1', '', 1 }, nil, math.huge
+  elseif state == 'PENDING' then
+    if line ~= '' and not is_its_turn(line, id) then
+      return nil, now + WAITING_MS, over
+    end
+    local at = tonumber(ready or digits(tonumber(opened) + unclaimed))
+    if at <= now then
+      return { tenant, id, '-1', '', 0 }, nil, over
+    end
+    return nil, at, over
+  end
+  local due, next_look = due_shards(key .. ':shards', stage, tonumber(began))
+  if #due > 0 or next_look == math.huge then
+    return { tenant, id, stage, table.concat(due, ','), 0 }, nil, over
+  end
+  return nil, next_look, over
 end
 
 local looks = 0
@@ -60,14 +71,14 @@ repeat
   local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', digits(now), 'LIMIT', 0, batch)
   looks = looks + #ids
   for _, id in ipairs(ids) do
-    local entry, next_look = look(id)
+    local entry, next_look, over = look(id)
     if entry then
       found[#found + 1] = entry
-      local times = redis.call('HINCRBY', ARGV[1] .. id, 'returned', 1)
+      local times = redis.call('HINCRBY', CELL .. 'exec:' .. id, 'returned', 1)
       next_look = now + math.max(again, 1) * 2 ^ math.min(times - 1, MOST_DOUBLINGS)
     end
     if next_look then
-      redis.call('ZADD', KEYS[1], digits(next_look), id)
+      redis.call('ZADD', KEYS[1], digits(math.min(next_look, over)), id)
     else
       redis.call('ZREM', KEYS[1], id)
     end

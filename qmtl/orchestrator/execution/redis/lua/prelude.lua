@@ -1,4 +1,9 @@
 -- Helpers that stand before every script of the ledger.
+--
+-- ARGV[1] is the cell's prefix, behind which scripts build the names of keys; KEYS[1], for the
+-- server, is one of them.
+
+local CELL = ARGV[1]
 
 -- The server's clock in milliseconds: the only clock of the ledger.
 local function now_ms()
@@ -11,21 +16,32 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
--- Call a command with many arguments; Lua's stack holds only some thousands at once.
-local CHUNK = 1000
+-- Call a command with many arguments; Lua's stack holds only some thousands at once. Each call
+-- costs more than the arguments that it carries.
+local CHUNK = 2000
 
-local function write_chunks(command, key, arguments, first, last)
-  for start = first, last, CHUNK do
+local function write_chunks(command, key, arguments, first)
+  local last = #arguments
+  for start = first or 1, last, CHUNK do
     redis.call(command, key, unpack(arguments, start, math.min(start + CHUNK - 1, last)))
   end
 end
 
--- Read many fields of a hash; false stands for a field that is not there.
+-- Read many fields of a hash, or many keys where there is none; false stands for what is missing.
 local function read_fields(key, fields)
   local found = {}
   for start = 1, #fields, CHUNK do
     local last = math.min(start + CHUNK - 1, #fields)
-    for _, value in ipairs(redis.call('HMGET', key, unpack(fields, start, last))) do
+    local part
+    if key then
+      part = redis.call('HMGET', key, unpack(fields, start, last))
+    else
+      part = redis.call('MGET', unpack(fields, start, last))
+    end
+    if start == 1 and last == #fields then
+      return part
+    end
+    for _, value in ipairs(part) do
       found[#found + 1] = value
     end
   end

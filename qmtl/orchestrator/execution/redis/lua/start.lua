@@ -1,29 +1,102 @@
--- Store the plan of a PENDING execution and make it RUNNING at stage 0.
+-- Store the plan of a PENDING execution, commit what it reuses, and make it RUNNING at stage 0.
 --
--- KEYS   1 execution  2 plan  3 node facts  4 shards  5 due  6 open counts
--- ARGV   1 execution id  2 plan document  3 number of stages  4 number of nodes
---        5 index in ARGV of the last node fact
---        6.. pairs of node id and 'bucket_ms:points of history to keep:revision@sources'
---        then pairs of fields of the shards: '0:shards', '0:open', '0:0:nodes', ...
--- Reply  1, or 0 where the execution is not PENDING
+-- KEYS   1 execution
+-- ARGV   1 cell  2 execution id  3 nonce of the call  4 plan without nodes  5 name of its shape
+--        6 the shape, '' where the server should have it  7 number of nodes
+--        8 ms of the lease of the only shard of stage 0, '' for none
+--        9 packed: number of shards of each stage
+--        10 packed: {execution id, {node id, ...}} for each execution whose values are taken
+--        11 packed nodes  12 seconds for which results are known by their key
+--        13.. records and no values (nodes.lua)
+-- Reply  {'STARTED', started ms, token or 0}, {'ENDED', started ms, 0}; or, with nothing written:
+--        {'STALE'}, {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a value is not there)
 
-if redis.call('HGET', KEYS[1], 'state') ~= 'PENDING' then
-  return 0
+local id, key = ARGV[2], KEYS[1]
+local state, tenant, histories, line, expires, starter, started, stages, token = unpack(redis.call(
+  'HMGET', key, 'state', 'tenant', 'histories', 'line', 'expires',
+  'starter', 'started', 'stages', 'starter_token'
+))
+if state ~= 'PENDING' then
+  if starter ~= ARGV[3] then
+    return { 'STALE' }
+  end
+  return { stages == '0' and 'ENDED' or 'STARTED', started, token }
 end
+if line ~= '' and not is_its_turn(line, id) then
+  return { 'WAIT' }
+end
+local shape = CELL .. 'shape:' .. ARGV[5]
+if ARGV[6] == '' and redis.call('EXISTS', shape) == 0 then
+  return { 'SHAPE' }
+end
+
+local new = new_nodes(key, ARGV[11], 13)
+for _, source in ipairs(cmsgpack.unpack(ARGV[10])) do
+  local ids = {}
+  for _, node_id in ipairs(source[2]) do
+    if not new.known[node_id] then
+      ids[#ids + 1] = node_id
+    end
+  end
+  for index, value in ipairs(read_fields(CELL .. 'exec:' .. source[1] .. ':values', ids)) do
+    if not value then
+      return { 'LOST' }
+    end
+    if string.byte(value) == 114 then
+      if redis.call('EXISTS', CELL .. 'val:' .. string.sub(value, 2)) == 0 then
+        return { 'LOST' }
+      end
+    end
+    new.values[#new.values + 1] = ids[index]
+    new.values[#new.values + 1] = value
+  end
+end
+
+-- From here on everything is written.
 local now = now_ms()
-local facts_end = tonumber(ARGV[5])
-redis.call('SET', KEYS[2], ARGV[2])
-write_chunks('HSET', KEYS[3], ARGV, 6, facts_end)
-write_chunks('HSET', KEYS[4], ARGV, facts_end + 1, #ARGV)
-redis.call('HSET', KEYS[1], 'stages', ARGV[3], 'total', ARGV[4], 'started', digits(now))
-redis.call('HINCRBY', KEYS[6], 'PENDING', -1)
-if ARGV[3] == '0' then
-  redis.call('HSET', KEYS[1], 'state', 'SUCCEEDED', 'ended', digits(now), 'done', ARGV[4])
-  redis.call('ZREM', KEYS[5], ARGV[1])
-else
-  redis.call('HSET', KEYS[1], 'state', 'RUNNING', 'stage', '0', 'began', digits(now))
-  redis.call('HDEL', KEYS[1], 'returned')
-  redis.call('ZADD', KEYS[5], digits(now), ARGV[1])
-  redis.call('HINCRBY', KEYS[6], 'RUNNING', 1)
+started = digits(now)
+if ARGV[6] ~= '' then
+  redis.call('SET', shape, ARGV[6])
 end
-return 1
+redis.call('SET', key .. ':plan', ARGV[4])
+if #new.ids > 0 then
+  write_nodes(id, tenant, histories, new, 'reused', '', ARGV[12], now)
+end
+local counts = cmsgpack.unpack(ARGV[9])
+redis.call(
+  'HSET', key, 'stages', #counts, 'total', ARGV[7], 'started', started,
+  'starter', ARGV[3], 'starter_token', '0'
+)
+redis.call('HDEL', key, 'ready', 'returned')
+if #counts == 0 then
+  end_execution(id, state_at_end(key), now, ARGV[3])
+  return { 'ENDED', started, '0' }
+end
+
+local shards = {}
+for stage, many in ipairs(counts) do
+  for _, field in ipairs({ ':shards', ':open' }) do
+    shards[#shards + 1] = (stage - 1) .. field
+    shards[#shards + 1] = many
+  end
+end
+redis.call('DEL', key .. ':shards')
+write_chunks('HSET', key .. ':shards', shards)
+redis.call('HSET', key, 'state', 'RUNNING', 'stage', '0', 'began', started)
+redis.call('HINCRBY', CELL .. 'open', 'PENDING', -1)
+redis.call('HINCRBY', CELL .. 'open', 'RUNNING', 1)
+if line ~= '' then
+  redis.call('SET', CELL .. 'line:' .. line .. ':running', id)
+end
+local look = now
+token = 0
+if ARGV[8] ~= '' and counts[1] == 1 and not is_over(expires, now) then
+  look = now + tonumber(ARGV[8])
+  token = take_shard(key, '0:0', false, ARGV[3], now, look)
+  redis.call('HSET', key, 'starter_token', token)
+  if expires ~= '' then
+    look = math.min(look, tonumber(expires))
+  end
+end
+redis.call('ZADD', CELL .. 'due', digits(look), id)
+return { 'STARTED', started, digits(token) }

@@ -1,0 +1,76 @@
+"""Histories of a memory ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from qmtl.models.execution import HistoryPoint, Line
+from qmtl.orchestrator.execution.ledger import HistoryPlace, HistoryRequest
+from qmtl.orchestrator.execution.planned import Pinned
+
+MOST_REPLACED = 100
+
+
+class Kept(NamedTuple):
+    """A point and what its execution had pinned."""
+
+    point: HistoryPoint
+    pinned: Pinned
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """The points of one bucket by node id, and those that others replaced, latest last."""
+
+    points: dict[str, Kept] = field(default_factory=dict)
+    was: list[tuple[str, Kept]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Interval:
+    """The buckets of one interval of a line, and the most that any plan wanted kept."""
+
+    buckets: dict[int, _Bucket] = field(default_factory=dict)
+    keep: int = 0
+
+
+class Histories:
+    """Points by line, interval and bucket."""
+
+    def __init__(self) -> None:
+        self._intervals: dict[tuple[Line, int], _Interval] = defaultdict(_Interval)
+
+    def write(
+        self, line: Line, place: HistoryPlace, execution_id: str, points: list[tuple[str, str]]
+    ) -> None:
+        """Keep (node id, digest) of a place, and drop the oldest buckets beyond ``keep``."""
+        interval = self._intervals[line, place.interval_ms]
+        bucket = interval.buckets.setdefault(place.bucket_ms, _Bucket())
+        for node_id, digest in points:
+            old = bucket.points.get(node_id)
+            if old is not None and old.pinned.outdates(place.pinned):
+                continue
+            if old is not None and old.point.digest != digest:
+                bucket.was.append((node_id, old))
+            point = HistoryPoint(
+                bucket_ms=place.bucket_ms, execution_id=execution_id, digest=digest
+            )
+            bucket.points[node_id] = Kept(point, place.pinned)
+        del bucket.was[:-MOST_REPLACED]
+        interval.keep = max(interval.keep, place.keep)
+        for oldest in sorted(interval.buckets)[: max(len(interval.buckets) - interval.keep, 0)]:
+            del interval.buckets[oldest]
+
+    def latest(self, line: Line, wanted: HistoryRequest) -> list[HistoryPoint]:
+        """Return what a request asks for, newest first."""
+        interval = self._intervals.get((line, wanted.interval_ms), _Interval())
+        found: list[HistoryPoint] = []
+        for at in sorted(interval.buckets, reverse=True):
+            if len(found) >= wanted.count:
+                break
+            kept = interval.buckets[at].points.get(wanted.node_id)
+            if kept is not None and (wanted.until_ms is None or at <= wanted.until_ms):
+                found.append(kept.point)
+        return found

@@ -1,0 +1,60 @@
+"""Results by call key, and marks of the keys that a shard computes, in a memory ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from qmtl.orchestrator.execution.ledger import Held
+
+
+class Mark(NamedTuple):
+    """Which claim of a shard computes a key."""
+
+    execution_id: str
+    stage: int
+    shard: int
+    token: int
+
+
+class Memo:
+    """Keys of all tenants; ``is_alive`` says whether a mark counts.
+
+    Results are known until ``ttl_ms`` after they were noted.
+    """
+
+    def __init__(self, is_alive: Callable[[Mark, int], bool], ttl_ms: int) -> None:
+        self._is_alive = is_alive
+        self._ttl_ms = ttl_ms
+        self._results: dict[tuple[str, str], tuple[str, int]] = {}
+        self._marks: dict[tuple[str, str], Mark] = {}
+
+    def source(self, tenant: str, key: str, now_ms: int) -> str | None:
+        """Return the execution that has the result."""
+        found = self._results.get((tenant, key))
+        return found[0] if found is not None and found[1] > now_ms else None
+
+    def note(self, tenant: str, key: str, execution_id: str, now_ms: int) -> None:
+        """Note that an execution has the result."""
+        self._results[tenant, key] = (execution_id, now_ms + self._ttl_ms)
+        self._marks.pop((tenant, key), None)
+
+    def free(self, tenant: str, key: str, mark: Mark) -> None:
+        """Take a mark back where it is this one."""
+        if self._marks.get((tenant, key)) == mark:
+            del self._marks[tenant, key]
+
+    def hold(self, tenant: str, mark: Mark | None, keys: Sequence[str], now_ms: int) -> Held:
+        """Return what need not be computed, and mark the other keys unless ``mark`` is None."""
+        known: dict[str, str] = {}
+        elsewhere: set[str] = set()
+        for key in filter(None, keys):
+            held = self._marks.get((tenant, key))
+            source = self.source(tenant, key, now_ms)
+            if source is not None:
+                known[key] = source
+            elif held is not None and held != mark and self._is_alive(held, now_ms):
+                elsewhere.add(key)
+            elif mark is not None:
+                self._marks[tenant, key] = mark
+        return Held(known, frozenset(elsewhere))

@@ -1,0 +1,12 @@
+-- End an execution that has not ended.
+--
+-- KEYS   1 execution
+-- ARGV   1 cell  2 execution id  3 nonce of the call  4 its final state  5 error document, '' for none
+-- Reply  1, or 0 where it has ended already or is unknown
+
+local fields = redis.call('HMGET', KEYS[1], 'state', 'ender')
+if fields[1] ~= 'PENDING' and fields[1] ~= 'RUNNING' then
+  return fields[2] == ARGV[3] and 1 or 0
+end
+end_execution(ARGV[2], ARGV[4], now_ms(), ARGV[3], ARGV[5])
+return 1

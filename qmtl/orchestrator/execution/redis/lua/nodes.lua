@@ -1,0 +1,133 @@
+-- Committing nodes, for a commit and for what a start reuses.
+--
+-- Nodes come as a packed {ids, kinds, keys, apart, groups} and, behind all other arguments, two
+-- arguments each: record, and value: 'i' and the bytes, 'r' and the address of a large one, or ''.
+--   kinds   a letter a node: 'S'ucceeded, 'R'eused, 'F'ailed or timed out, 'N'ever ran
+--   keys    the call key of each node, '' for none
+--   apart   id, address, ... of the large values
+--   groups  {{interval_ms, bucket_ms, keep, revision, sources}, {id, point, ...}}, ...
+
+local function without(flat, known)
+  local kept = {}
+  for at = 1, #flat, 2 do
+    if not known[flat[at]] then
+      kept[#kept + 1] = flat[at]
+      kept[#kept + 1] = flat[at + 1]
+    end
+  end
+  return kept
+end
+
+-- Return those of these nodes that are committed already, as a set, or nil for none.
+local function known_nodes(key, ids)
+  local known
+  if #ids > 0 and redis.call('EXISTS', key .. ':nodes') == 1 then
+    for index, record in ipairs(read_fields(key .. ':nodes', ids)) do
+      if record then
+        known = known or {}
+        known[ids[index]] = true
+      end
+    end
+  end
+  return known
+end
+
+-- Read the nodes of this call, without those that are committed already; records and values begin
+-- at ARGV[first].
+local function new_nodes(key, packed, first)
+  local ids, kinds, keys, apart, groups = unpack(cmsgpack.unpack(packed))
+  local known = known_nodes(key, ids)
+  local records, values = {}, {}
+  local new = { ids = ids, records = records, kinds = kinds, keys = keys, values = values,
+    apart = apart, groups = groups, known = known or {} }
+  if known then
+    local its_kinds = {}
+    new.ids, new.keys, new.apart = {}, {}, without(apart, known)
+    for index, id in ipairs(ids) do
+      if not known[id] then
+        new.ids[#new.ids + 1] = id
+        new.keys[#new.keys + 1] = keys[index]
+        its_kinds[#its_kinds + 1] = string.sub(kinds, index, index)
+      end
+    end
+    new.kinds = table.concat(its_kinds)
+    for _, group in ipairs(groups) do
+      group[2] = without(group[2], known)
+    end
+  end
+  local at = first
+  for _, id in ipairs(ids) do
+    if not new.known[id] then
+      records[#records + 1] = id
+      records[#records + 1] = ARGV[at]
+      if ARGV[at + 1] ~= '' then
+        values[#values + 1] = id
+        values[#values + 1] = ARGV[at + 1]
+      end
+    end
+    at = at + 2
+  end
+  return new
+end
+
+local function count(kinds, letters)
+  return select(2, string.gsub(kinds, letters, ''))
+end
+
+-- Note results by call key; a key whose node has none is free again where the mark is ours.
+local function note_keys(id, tenant, new, mark, ttl_s, now)
+  local prefix = CELL .. 'memo:' .. tenant .. ':'
+  local freed = {}
+  for index, key in ipairs(new.keys) do
+    if key ~= '' then
+      local kind = string.byte(new.kinds, index)
+      if kind == 83 or kind == 82 then
+        redis.call('SET', prefix .. key, id, 'EX', ttl_s)
+      else
+        freed[#freed + 1] = key
+      end
+    end
+  end
+  if #freed == 0 then
+    return
+  end
+  for _, marks in ipairs({ mark_keys(tenant, now) }) do
+    for index, held in ipairs(read_fields(marks, freed)) do
+      if held == mark then
+        redis.call('HDEL', marks, freed[index])
+      end
+    end
+  end
+end
+
+-- Write what is new, one outbox entry that lists it, and the counts; call it with some.
+local function write_nodes(id, tenant, histories, new, reused_as, mark, ttl_s, now)
+  local key = CELL .. 'exec:' .. id
+  write_chunks('HSET', key .. ':nodes', new.records)
+  write_chunks('HSET', key .. ':values', new.values)
+  for at = 2, #new.apart, 2 do
+    redis.call('PERSIST', CELL .. 'val:' .. new.apart[at])
+  end
+  if histories ~= '' then
+    for _, group in ipairs(new.groups) do
+      if #group[2] > 0 then
+        write_points(histories, group[1], group[2])
+      end
+    end
+  end
+  note_keys(id, tenant, new, mark, ttl_s, now)
+  redis.call('HINCRBY', key, 'done', #new.ids)
+  redis.call('HINCRBY', key, 'results', count(new.kinds, '[SR]'))
+  local tallies = CELL .. 'tallies:' .. tenant
+  local computed, reused = count(new.kinds, '[SF]'), count(new.kinds, 'R')
+  if computed > 0 then
+    redis.call('HINCRBY', tallies, 'computed', computed)
+  end
+  if reused > 0 then
+    redis.call('HINCRBY', tallies, reused_as, reused)
+  end
+  redis.call(
+    'XADD', CELL .. 'outbox', '*',
+    'tenant', tenant, 'execution', id, 'nodes', table.concat(new.ids, ',')
+  )
+end

@@ -1,0 +1,47 @@
+-- Make an execution that has ended PENDING again, without some of its nodes.
+--
+-- KEYS   1 execution
+-- ARGV   1 cell  2 execution id  3 nonce of the call  4 attempt that the caller has seen
+--        5 '1' where this attempt is fresh  6 packed ids of nodes to clear
+-- Reply  1, or 0 where it has not ended or has another attempt
+
+local id, key = ARGV[2], KEYS[1]
+local state, attempt, reopener, line, bucket, lasts = unpack(redis.call(
+  'HMGET', key, 'state', 'attempt', 'reopener', 'line', 'bucket', 'lasts'
+))
+if not state then
+  return 0
+elseif reopener == ARGV[3] then
+  return 1
+elseif state == 'PENDING' or state == 'RUNNING' or (attempt or '1') ~= ARGV[4] then
+  return 0
+end
+local clear = cmsgpack.unpack(ARGV[6])
+local results = 0 -- that are cleared
+for _, record in ipairs(read_fields(key .. ':nodes', clear)) do
+  local its_state = record and cmsgpack.unpack(record)[2]
+  if its_state == 'SUCCEEDED' or its_state == 'REUSED' then
+    results = results + 1
+  end
+end
+write_chunks('HDEL', key .. ':nodes', clear)
+write_chunks('HDEL', key .. ':values', clear)
+redis.call('DEL', key .. ':shards')
+local now = now_ms()
+redis.call(
+  'HDEL', key, 'stage', 'began', 'started', 'ended', 'error', 'returned', 'ready',
+  'starter', 'starter_token', 'mover', 'ender'
+)
+redis.call('HINCRBY', key, 'token', 1)
+redis.call('HINCRBY', key, 'results', -results)
+redis.call(
+  'HSET', key, 'state', 'PENDING', 'attempt', digits(tonumber(ARGV[4]) + 1), 'fresh', ARGV[5],
+  'done', redis.call('HLEN', key .. ':nodes'), 'opened', digits(now), 'reopener', ARGV[3],
+  'expires', lasts ~= '' and digits(now + tonumber(lasts)) or ''
+)
+if line ~= '' then
+  redis.call('ZADD', CELL .. 'line:' .. line, bucket, id)
+end
+redis.call('ZADD', CELL .. 'due', digits(now), id)
+redis.call('HINCRBY', CELL .. 'open', 'PENDING', 1)
+return 1

@@ -1,0 +1,194 @@
+"""What is read of the ledger in Redis: each is one round trip, or two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import redis
+
+from qmtl.common.errors import Unavailable, UnknownExecution
+from qmtl.common.recent import Recent
+from qmtl.common.redis.connection import translated
+from qmtl.common.redis.keys import Keys
+from qmtl.models.execution import (
+    Execution,
+    ExecutionState,
+    HistoryPoint,
+    Line,
+    NodeRecord,
+    Plan,
+    PlannedNode,
+    ShardRecord,
+)
+from qmtl.orchestrator.execution.ledger import HistoryRequest, Outlook
+from qmtl.orchestrator.execution.pages import check_cursor, id_at
+from qmtl.orchestrator.execution.redis import documents
+from qmtl.orchestrator.execution.redis.scripts import CellScript
+from qmtl.orchestrator.execution.redis.values import RedisValues, by_execution
+
+MOST_NODES = 20_000  # over all shapes that are kept; a node takes one or two kilobytes
+TALLIES = ("computed", "reused", "waited")
+
+
+class RedisReads:
+    """The part of the ledger that changes nothing."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._key = keys
+        self._values = RedisValues(client, keys)
+        self._shapes: Recent[tuple[PlannedNode, ...]] = Recent(MOST_NODES, len)
+        self._histories = CellScript(client, keys.prefix, "histories")
+        self._next_of_line = CellScript(client, keys.prefix, "next_of_line", "lines")
+
+    def _exec(self, execution_id: str, *parts: str) -> str:
+        return self._key("exec", execution_id, *parts)
+
+    @translated()
+    def ping(self) -> None:
+        self._client.ping()
+
+    @translated()
+    def get(self, tenant: str, execution_id: str) -> Execution:
+        fields = cast("dict[bytes, bytes]", self._client.hgetall(self._exec(execution_id)))
+        if fields.get(b"tenant") != tenant.encode():
+            raise UnknownExecution(f"There is no execution {execution_id!r}.")
+        return documents.execution_from(fields)
+
+    @translated()
+    def page(
+        self, tenant: str, *, strategy: str | None, before: str, limit: int
+    ) -> tuple[list[Execution], str]:
+        check_cursor(before)
+        parts = ("execs", tenant) if strategy is None else ("execs", tenant, strategy)
+        first = f"({before}" if before else "+"
+        found = self._client.zrevrangebylex(self._key(*parts), first, "-", 0, limit + 1)
+        places = [each.decode() for each in cast("list[bytes]", found)]
+        with self._client.pipeline(transaction=False) as pipe:
+            for each in places[:limit]:
+                pipe.hgetall(self._exec(id_at(each)))
+            executions = [documents.execution_from(fields) for fields in pipe.execute()]
+        return executions, places[limit - 1] if len(places) > limit else ""
+
+    @translated()
+    def inputs(self, execution_id: str) -> dict[str, bytes]:
+        key = self._exec(execution_id, "inputs")
+        fields = cast("dict[bytes, bytes]", self._client.hgetall(key))
+        return {variable.decode(): points for variable, points in fields.items()}
+
+    @translated()
+    def outlook(
+        self, tenant: str, strategy: str, node_ids: Sequence[str], keys: Sequence[str]
+    ) -> Outlook:
+        prefix = self._key("memo", tenant, "")
+        asked = [prefix + key for key in keys if key]
+        with self._client.pipeline(transaction=False) as pipe:
+            if asked:
+                pipe.mget(asked)
+            if node_ids:
+                pipe.hmget(self._key("costs", tenant, strategy), list(node_ids))
+            replies = pipe.execute()
+        found = iter(replies.pop(0) if asked else ())
+        sources = [next(found) if key else None for key in keys]
+        return Outlook(
+            sources=[None if source is None else source.decode() for source in sources],
+            cost_us=[None if cost is None else int(cost) for cost in (replies or [()])[0]],
+        )
+
+    @translated()
+    def plan(self, execution_id: str) -> Plan | None:
+        document = cast("bytes | None", self._client.get(self._exec(execution_id, "plan")))
+        return None if document is None else self._with_nodes(documents.plan_from(document))
+
+    def _with_nodes(self, plan: Plan) -> Plan:
+        nodes = self._shapes.get(plan.shape)
+        if nodes is None:
+            shape = cast("bytes | None", self._client.get(self._key("shape", plan.shape)))
+            if shape is None:
+                raise Unavailable("redis", "Redis lost the nodes of a plan.")
+            nodes = documents.shape_from(shape)
+            self._shapes.keep(plan.shape, nodes)
+        return documents.with_nodes(plan, nodes)
+
+    @translated()
+    def shards(self, execution_id: str) -> list[ShardRecord]:
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self._exec(execution_id, "shards"))
+            pipe.time()
+            fields, (seconds, microseconds) = pipe.execute()
+        return documents.shards_from(fields, now_ms=seconds * 1000 + microseconds // 1000)
+
+    @translated()
+    def records(self, execution_id: str) -> dict[str, NodeRecord]:
+        key = self._exec(execution_id, "nodes")
+        found = cast("dict[bytes, bytes]", self._client.hgetall(key))
+        return {id_.decode(): documents.record_from(record) for id_, record in found.items()}
+
+    @translated()
+    def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        found = by_execution(self._client, self._key, "nodes", results)
+        records = {result: documents.record_from(each) for result, each in found.items()}
+        return [records.get(result) for result in results]
+
+    @translated()
+    def values(self, execution_id: str, node_ids: Sequence[str]) -> dict[str, bytes]:
+        found = self._values.read([(execution_id, node_id) for node_id in node_ids])
+        pairs = zip(node_ids, found, strict=True)
+        return {node_id: value for node_id, value in pairs if value is not None}
+
+    @translated()
+    def values_of(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        return self._values.read(results)
+
+    def history(
+        self, line: Line, node_id: str, *, interval_ms: int, count: int
+    ) -> list[HistoryPoint]:
+        return self.histories([(line, HistoryRequest(node_id, interval_ms, None, count))])[0]
+
+    @translated()
+    def histories(
+        self, requests: Sequence[tuple[Line, HistoryRequest]]
+    ) -> list[list[HistoryPoint]]:
+        found: list[list[HistoryPoint]] = [[] for _ in requests]
+        groups: dict[tuple[str, str], list[int]] = {}
+        for at, (line, wanted) in enumerate(requests):
+            prefix = self._line_histories(line)
+            if prefix and wanted.count > 0:
+                until = "+inf" if wanted.until_ms is None else str(wanted.until_ms)
+                groups.setdefault((f"{prefix}{wanted.interval_ms}", until), []).append(at)
+        if not groups:
+            return found
+        packed = [
+            (key, until, [requests[i][1].node_id for i in at], [requests[i][1].count for i in at])
+            for (key, until), at in groups.items()
+        ]
+        replies = self._histories.run(self._key("hist"), documents.encode(packed))
+        order = [i for at in groups.values() for i in at]
+        for i, points in zip(order, replies, strict=True):
+            found[i] = documents.history_points(points)
+        return found
+
+    def _line_histories(self, line: Line) -> str:
+        """Return the prefix of a line's histories, empty for a line of an execution's own."""
+        if line.own is not None:
+            return ""
+        return self._key("hist", line.tenant, line.strategy, line.environment or "", "")
+
+    @translated()
+    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
+        found = self._next_of_line.run(self._exec(execution_id))
+        return (found[0].decode(), found[1].decode()) if found else None
+
+    @translated()
+    def counts(self) -> dict[ExecutionState, int]:
+        states = [ExecutionState.PENDING, ExecutionState.RUNNING]
+        found = self._client.hmget(self._key("open"), [state.value for state in states])
+        counts = cast("list[bytes | None]", found)
+        return {state: int(count or 0) for state, count in zip(states, counts, strict=True)}
+
+    @translated()
+    def tallies(self, tenant: str) -> dict[str, int]:
+        found = self._client.hmget(self._key("tallies", tenant), list(TALLIES))
+        counts = cast("list[bytes | None]", found)
+        return {name: int(count or 0) for name, count in zip(TALLIES, counts, strict=True)}
