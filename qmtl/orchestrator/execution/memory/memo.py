@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from qmtl.orchestrator.execution.ledger import Held
 
+GENERATIONS = 3  # that are read
+
 
 class Mark(NamedTuple):
     """Which claim of a shard computes a key."""
@@ -20,23 +22,29 @@ class Mark(NamedTuple):
 class Memo:
     """Keys of all tenants; ``is_alive`` says whether a mark counts.
 
-    Results are known until ``ttl_ms`` after they were noted.
+    Results are known by generations, two of which last ``ttl_ms``: for that long at least, and for
+    up to half as long again.
     """
 
     def __init__(self, is_alive: Callable[[Mark, int], bool], ttl_ms: int) -> None:
         self._is_alive = is_alive
-        self._ttl_ms = ttl_ms
+        self._generation_ms = ttl_ms / 2
         self._results: dict[tuple[str, str], tuple[str, int]] = {}
         self._marks: dict[tuple[str, str], Mark] = {}
 
     def source(self, tenant: str, key: str, now_ms: int) -> str | None:
         """Return the execution that has the result."""
         found = self._results.get((tenant, key))
-        return found[0] if found is not None and found[1] > now_ms else None
+        if found is None or found[1] <= self._generation(now_ms) - GENERATIONS:
+            return None
+        return found[0]
+
+    def _generation(self, now_ms: int) -> int:
+        return int(now_ms // self._generation_ms)
 
     def note(self, tenant: str, key: str, execution_id: str, now_ms: int) -> None:
         """Note that an execution has the result."""
-        self._results[tenant, key] = (execution_id, now_ms + self._ttl_ms)
+        self._results[tenant, key] = (execution_id, self._generation(now_ms))
         self._marks.pop((tenant, key), None)
 
     def free(self, tenant: str, key: str, mark: Mark) -> None:

@@ -12,7 +12,7 @@ Keys, all behind the cell's prefix::
     val:{address}           string: a large value; it expires unless a commit names it
     hist:{line}:{interval}  zset: buckets; see history.lua for what stands behind it
     line:{line}             zset: ordered executions of a line; see lines.lua
-    memo:{tenant}:{key}     string: the execution that has the result; see memo.lua for marks
+    memo:{tenant}:{generation}   hash: call key -> execution that has the result; see memo.lua
     costs:{tenant}:{strategy}   hash: node id -> microseconds
     tallies:{tenant}        hash: how many results were computed, reused, waited for
     due                     zset: when to look at an execution that has not ended
@@ -65,12 +65,11 @@ class RedisLedger(RedisReads):
     Args:
         client: Of that server.
         keys: Of the cell.
-        memo_ttl_s: How long a result is known by its call key.
+        memo_ttl_s: How long a result is known by its call key at least; up to half as long again.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, *, memo_ttl_s: float = MEMO_TTL_S) -> None:
-        super().__init__(client, keys)
-        self._memo_ttl_s = round(memo_ttl_s)
+        super().__init__(client, keys, _milliseconds(memo_ttl_s))
 
         def script(name: str, *needs: str) -> CellScript:
             return CellScript(client, keys.prefix, name, *needs)
@@ -147,7 +146,7 @@ class RedisLedger(RedisReads):
             documents.encode([len(stage) for stage in plan.stages]),
             documents.encode(list(sources.items())),
             packed,
-            self._memo_ttl_s,
+            self._memo_ttl_ms,
             *rest,
         )
 
@@ -205,6 +204,7 @@ class RedisLedger(RedisReads):
             shard,
             _milliseconds(lease_s),
             _packed_keys(keys),
+            self._memo_ttl_ms,
         )
         if not rest:
             return Claim(ClaimStatus(status.decode()))
@@ -222,7 +222,9 @@ class RedisLedger(RedisReads):
         self, execution_id: str, stage: int, shard: int, token: int, keys: Sequence[str]
     ) -> Held:
         key = self._exec(execution_id)
-        return _held(self._hold.run(key, execution_id, stage, shard, token, _packed_keys(keys)))
+        packed = _packed_keys(keys)
+        found = self._hold.run(key, execution_id, stage, shard, token, packed, self._memo_ttl_ms)
+        return _held(found)
 
     @translated()
     def renew(
@@ -254,7 +256,7 @@ class RedisLedger(RedisReads):
             int(done),
             b"" if spent is None else documents.encode(spent),
             packed,
-            self._memo_ttl_s,
+            self._memo_ttl_ms,
             *rest,
         )
         if reply == b"MISSING":

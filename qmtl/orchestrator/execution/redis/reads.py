@@ -34,11 +34,13 @@ TALLIES = ("computed", "reused", "waited")
 class RedisReads:
     """The part of the ledger that changes nothing."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, memo_ttl_ms: int) -> None:
         self._client = client
         self._key = keys
+        self._memo_ttl_ms = memo_ttl_ms
         self._values = RedisValues(client, keys)
         self._shapes: Recent[tuple[PlannedNode, ...]] = Recent(MOST_NODES, len)
+        self._outlook = CellScript(client, keys.prefix, "outlook", "memo")
         self._histories = CellScript(client, keys.prefix, "histories")
         self._next_of_line = CellScript(client, keys.prefix, "next_of_line", "lines")
 
@@ -81,19 +83,19 @@ class RedisReads:
     def outlook(
         self, tenant: str, strategy: str, node_ids: Sequence[str], keys: Sequence[str]
     ) -> Outlook:
-        prefix = self._key("memo", tenant, "")
-        asked = [prefix + key for key in keys if key]
-        with self._client.pipeline(transaction=False) as pipe:
-            if asked:
-                pipe.mget(asked)
-            if node_ids:
-                pipe.hmget(self._key("costs", tenant, strategy), list(node_ids))
-            replies = pipe.execute()
-        found = iter(replies.pop(0) if asked else ())
+        asked = [key for key in keys if key]
+        known, costs = self._outlook.run(
+            self._key("costs", tenant, strategy),
+            tenant,
+            documents.encode(asked),
+            documents.encode(node_ids),
+            self._memo_ttl_ms,
+        )
+        found = iter(known)
         sources = [next(found) if key else None for key in keys]
         return Outlook(
             sources=[None if source is None else source.decode() for source in sources],
-            cost_us=[None if cost is None else int(cost) for cost in (replies or [()])[0]],
+            cost_us=[None if cost is None else int(cost) for cost in costs],
         )
 
     @translated()

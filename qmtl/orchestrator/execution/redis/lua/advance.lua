@@ -12,7 +12,8 @@ if fields[1] ~= 'RUNNING' then
 elseif tonumber(fields[2]) > before then
   return fields[4] == ARGV[3] and 'MOVED' or 'STALE'
 end
-if tonumber(fields[2]) < before or redis.call('HGET', key .. ':shards', fields[2] .. ':open') ~= '0' then
+local open = redis.call('HGET', key .. ':shards', fields[2] .. ':open')
+if tonumber(fields[2]) < before or open ~= '0' then
   return 'WAIT'
 end
 local now = now_ms()

@@ -2,7 +2,7 @@
 --
 -- KEYS   1 execution
 -- ARGV   1 cell  2 execution id  3 nonce of the call  4 stage  5 shard  6 ms of the lease
---        7 packed call keys
+--        7 packed call keys  8 ms for which results are known
 -- Reply  {'GONE'}, {'DONE'}, {'BUSY'}, or {'RUN', token, claims of it since a node of it was
 --        committed, 1 where it was claimed before, {key, execution, ...} with a result,
 --        {key, ...} that other shards compute}
@@ -37,5 +37,5 @@ if shard[4] ~= ARGV[3] then
   redis.call('ZADD', CELL .. 'due', 'LT', digits(ends), ARGV[2]) -- look again then, if not before
 end
 local mark = ARGV[2] .. ':' .. name .. ':' .. digits(token)
-local known, elsewhere = hold(execution[4], mark, cmsgpack.unpack(ARGV[7]), now)
+local known, elsewhere = hold(execution[4], mark, cmsgpack.unpack(ARGV[7]), ARGV[8], now)
 return { 'RUN', token, claims, again and 1 or 0, known, elsewhere }

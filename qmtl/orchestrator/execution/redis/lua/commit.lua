@@ -3,7 +3,7 @@
 -- KEYS   1 execution
 -- ARGV   1 cell  2 execution id  3 stage  4 shard  5 token  6 '1' where the shard is done with this
 --        7 where its time went, '' where it is not told  8 packed nodes
---        9 seconds for which results are known by their key  10.. records and values (nodes.lua)
+--        9 ms for which results are known by their key  10.. records and values (nodes.lua)
 -- Reply  'ACCEPTED', 'STAGE_DONE' (no shard of the stage is open) or 'ENDED' (that was the last
 --        stage); or, with nothing written: 'REFUSED' (another token, or not RUNNING) or 'MISSING'
 --        (a large value is not there)

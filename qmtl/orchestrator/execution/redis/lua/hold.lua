@@ -2,6 +2,7 @@
 --
 -- KEYS   1 execution
 -- ARGV   1 cell  2 execution id  3 stage  4 shard  5 token  6 packed call keys
+--        7 ms for which results are known
 -- Reply  {{key, execution, ...} with a result, {key, ...} that other shards compute}; nothing is
 --        marked where the shard has another token or the execution is not RUNNING
 
@@ -13,4 +14,4 @@ end
 local token = redis.call('HGET', KEYS[1] .. ':shards', name .. ':token')
 local mark = execution[1] == 'RUNNING' and token == ARGV[5]
   and ARGV[2] .. ':' .. name .. ':' .. token or nil
-return { hold(execution[2], mark, cmsgpack.unpack(ARGV[6]), now_ms()) }
+return { hold(execution[2], mark, cmsgpack.unpack(ARGV[6]), ARGV[7], now_ms()) }

@@ -1,11 +1,49 @@
 -- Results by call key, and marks of the keys that a shard computes.
 --
--- memo:{tenant}:{call key} is the execution that has the result. marks:{tenant}:{hour} is a hash
--- call key -> 'execution:stage:shard:token', of the hour in which it was marked, so that marks that
--- nobody takes back are gone after two. A mark is dead once its shard is done, was claimed anew or
--- lost its lease: commits of results need not take it back.
+-- memo:{tenant}:{generation} is a hash call key -> execution that has the result: one command
+-- writes a thousand. Two generations are as long as results are to be known at least, so they are
+-- known for up to half as long again; the fourth one back is dropped, freed in the background.
+--
+-- marks:{tenant}:{hour} is a hash call key -> 'execution:stage:shard:token', of the hour in which
+-- it was marked, so that marks that nobody takes back are gone after two. A mark is dead once its
+-- shard is done, was claimed anew or lost its lease: commits of results need not take it back.
 
 local MARK_MS = 3600000
+local GENERATIONS = 3 -- that are read
+
+local function memo_key(tenant, ttl_ms, now, back)
+  local generation = math.floor(now / (tonumber(ttl_ms) / 2)) - back
+  return CELL .. 'memo:' .. tenant .. ':' .. digits(generation)
+end
+
+-- Return the execution that has the result of each key, false where none has.
+local function results_of(tenant, keys, ttl_ms, now)
+  local found = read_fields(memo_key(tenant, ttl_ms, now, 0), keys)
+  for back = 1, GENERATIONS - 1 do
+    local older = memo_key(tenant, ttl_ms, now, back)
+    if redis.call('EXISTS', older) == 1 then
+      local missing, places = {}, {}
+      for index, source in ipairs(found) do
+        if not source then
+          missing[#missing + 1] = keys[index]
+          places[#places + 1] = index
+        end
+      end
+      for at, source in ipairs(read_fields(older, missing)) do
+        found[places[at]] = source
+      end
+    end
+  end
+  return found
+end
+
+-- Note the execution that has results: key, execution, key, execution, ...
+local function note_results(tenant, noted, ttl_ms, now)
+  local current = memo_key(tenant, ttl_ms, now, 0)
+  write_chunks('HSET', current, noted)
+  redis.call('PEXPIRE', current, digits(2 * tonumber(ttl_ms)))
+  redis.call('UNLINK', memo_key(tenant, ttl_ms, now, GENERATIONS))
+end
 
 local function mark_keys(tenant, now)
   local hour = math.floor(now / MARK_MS)
@@ -27,13 +65,13 @@ end
 
 -- Return the keys with a result, each with its execution, and the keys that a living shard other
 -- than mark's computes; mark the others, unless mark is nil.
-local function hold(tenant, mark, keys, now)
+local function hold(tenant, mark, keys, ttl_ms, now)
   local known, elsewhere, free = {}, {}, {}
-  local names, current, before = {}, mark_keys(tenant, now)
-  for index, key in ipairs(keys) do
-    names[index] = CELL .. 'memo:' .. tenant .. ':' .. key
+  if #keys == 0 then
+    return known, elsewhere
   end
-  local results = read_fields(nil, names)
+  local results = results_of(tenant, keys, ttl_ms, now)
+  local current, before = mark_keys(tenant, now)
   local marks, older = read_fields(current, keys), read_fields(before, keys)
   local alive = {}
   for index, key in ipairs(keys) do

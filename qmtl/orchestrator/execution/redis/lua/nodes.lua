@@ -75,18 +75,21 @@ local function count(kinds, letters)
 end
 
 -- Note results by call key; a key whose node has none is free again where the mark is ours.
-local function note_keys(id, tenant, new, mark, ttl_s, now)
-  local prefix = CELL .. 'memo:' .. tenant .. ':'
-  local freed = {}
+local function note_keys(id, tenant, new, mark, ttl_ms, now)
+  local noted, freed = {}, {}
   for index, key in ipairs(new.keys) do
     if key ~= '' then
       local kind = string.byte(new.kinds, index)
       if kind == 83 or kind == 82 then
-        redis.call('SET', prefix .. key, id, 'EX', ttl_s)
+        noted[#noted + 1] = key
+        noted[#noted + 1] = id
       else
         freed[#freed + 1] = key
       end
     end
+  end
+  if #noted > 0 then
+    note_results(tenant, noted, ttl_ms, now)
   end
   if #freed == 0 then
     return
@@ -101,7 +104,7 @@ local function note_keys(id, tenant, new, mark, ttl_s, now)
 end
 
 -- Write what is new, one outbox entry that lists it, and the counts; call it with some.
-local function write_nodes(id, tenant, histories, new, reused_as, mark, ttl_s, now)
+local function write_nodes(id, tenant, histories, new, reused_as, mark, ttl_ms, now)
   local key = CELL .. 'exec:' .. id
   write_chunks('HSET', key .. ':nodes', new.records)
   write_chunks('HSET', key .. ':values', new.values)
@@ -115,7 +118,7 @@ local function write_nodes(id, tenant, histories, new, reused_as, mark, ttl_s, n
       end
     end
   end
-  note_keys(id, tenant, new, mark, ttl_s, now)
+  note_keys(id, tenant, new, mark, ttl_ms, now)
   redis.call('HINCRBY', key, 'done', #new.ids)
   redis.call('HINCRBY', key, 'results', count(new.kinds, '[SR]'))
   local tallies = CELL .. 'tallies:' .. tenant

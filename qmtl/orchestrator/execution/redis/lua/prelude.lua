@@ -27,17 +27,12 @@ local function write_chunks(command, key, arguments, first)
   end
 end
 
--- Read many fields of a hash, or many keys where there is none; false stands for what is missing.
+-- Read many fields of a hash; false stands for one that is not there.
 local function read_fields(key, fields)
   local found = {}
   for start = 1, #fields, CHUNK do
     local last = math.min(start + CHUNK - 1, #fields)
-    local part
-    if key then
-      part = redis.call('HMGET', key, unpack(fields, start, last))
-    else
-      part = redis.call('MGET', unpack(fields, start, last))
-    end
+    local part = redis.call('HMGET', key, unpack(fields, start, last))
     if start == 1 and last == #fields then
       return part
     end

@@ -6,7 +6,7 @@
 --        8 ms of the lease of the only shard of stage 0, '' for none
 --        9 packed: number of shards of each stage
 --        10 packed: {execution id, {node id, ...}} for each execution whose values are taken
---        11 packed nodes  12 seconds for which results are known by their key
+--        11 packed nodes  12 ms for which results are known by their key
 --        13.. records and no values (nodes.lua)
 -- Reply  {'STARTED', started ms, token or 0}, {'ENDED', started ms, 0}; or, with nothing written:
 --        {'STALE'}, {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a value is not there)
