@@ -193,11 +193,8 @@ class ReplyReader:
         if self._poll.poll(max(0.0, timeout_s) * 1_000):
             self._receive()
         replies = []
-        while (body := self._next_body()) is not None:
-            try:
-                replies.append(_replies.decode(body))
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise SandboxFailure(f"An executor sent a malformed reply: {error}") from error
+        while (reply := self._next()) is not None:
+            replies.append(reply)
         return replies
 
     def _receive(self) -> None:
@@ -208,7 +205,7 @@ class ReplyReader:
         self.ended = not chunk
         self._buffer += chunk
 
-    def _next_body(self) -> bytes | None:
+    def _next(self) -> Reply | None:
         if len(self._buffer) < _LENGTH.size:
             return None
         size: int = _LENGTH.unpack_from(self._buffer)[0]
@@ -219,7 +216,10 @@ class ReplyReader:
         end = _LENGTH.size + size
         if len(self._buffer) < end:
             return None
-        with memoryview(self._buffer) as view:
-            body = bytes(view[_LENGTH.size : end])
+        try:
+            with memoryview(self._buffer) as view, view[_LENGTH.size : end] as body:
+                reply = _replies.decode(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise SandboxFailure(f"An executor sent a malformed reply: {error}") from error
         del self._buffer[:end]
-        return body
+        return reply

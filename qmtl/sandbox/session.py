@@ -1,18 +1,14 @@
-"""One loaded module in a child, its tables, and the runs that are made on them."""
+"""The runs that are made on one loaded module in a child."""
 
 from __future__ import annotations
 
-import gc
 import time
 from typing import Protocol
 
 from qmtl.common.errors import SandboxFailure
-from qmtl.sandbox.capture import Capture
-from qmtl.sandbox.evaluate import Evaluator, load_module
-from qmtl.sandbox.failure import describe
-from qmtl.sandbox.limits import MemoryLimit, import_libraries, limit_files
+from qmtl.sandbox.evaluate import Evaluator
 from qmtl.sandbox.progress import Progress
-from qmtl.sandbox.protocol import Define, Load, Loaded, Run, WireOutcome
+from qmtl.sandbox.protocol import Define, Run, WireOutcome
 from qmtl.sandbox.tables import MOST_TABLES, Recent, Selection, Table
 
 
@@ -20,39 +16,34 @@ class Reports(Protocol):
     """Takes what becomes of the calls of one run after the other; see ``Reporter``."""
 
     def begin(self) -> None: ...
-    def add(self, outcome: WireOutcome) -> None: ...
+    def add(self, outcome: WireOutcome, /) -> None: ...
     def finish(self) -> None: ...
 
 
-class Session:
-    """Executes a module under limits and calls its functions.
+class Memory(Protocol):
+    """Limits what a call may use; see ``MemoryLimit``."""
 
-    Objects that live as long as the process are frozen out of garbage collection: a library such
-    as pandas makes some hundred thousand, which would be looked through while calls run.
+    def allow(self, memory_bytes: int, /) -> None: ...
+
+
+class Session:
+    """Keeps tables and makes their calls.
+
+    Args:
+        evaluator: Of the module.
+        memory: Told what the next call may use.
+        reports: Told what became of each call.
+        progress: Told which call runs.
     """
 
-    def __init__(self, load: Load, reports: Reports, progress: Progress) -> None:
+    def __init__(
+        self, evaluator: Evaluator, memory: Memory, reports: Reports, progress: Progress
+    ) -> None:
+        self._evaluator = evaluator
+        self._memory = memory
         self._reports = reports
         self._progress = progress
         self._tables: Recent[str, Table] = Recent(MOST_TABLES)
-        gc.disable()  # importing makes much and drops little
-        import_libraries(load.source_text)
-        gc.freeze()
-        gc.enable()
-        limit_files()
-        self._memory = MemoryLimit(load.memory_bytes)
-        self._evaluator = Evaluator({})
-
-    def load(self, load: Load) -> Loaded:
-        """Execute the module."""
-        try:
-            with Capture():
-                namespace = load_module(load.source_text, load.name)
-        except BaseException as error:  # noqa: BLE001 (a module may raise anything, SystemExit too)
-            return Loaded(describe(error))
-        self._evaluator = Evaluator(namespace, limit_bytes=load.value_limit_bytes, digests=False)
-        gc.freeze()
-        return Loaded(None)
 
     def define(self, define: Define) -> None:
         """Keep a table."""
@@ -74,7 +65,8 @@ class Session:
     def _make(self, selection: Selection, values: dict[str, bytes]) -> None:
         """Make calls; ``values`` has nothing at any time that no later call reads."""
         calls, (needs, drops, kept, outer) = selection
-        evaluate, progress, reports = self._evaluator.evaluate, self._progress, self._reports
+        evaluate, progress, report = self._evaluator.evaluate, self._progress, self._reports.add
+        start, stop, sleep = progress.start, progress.stop, self._sleep
         gaps = not outer <= values.keys()
         allowed = -1
         for position, call in enumerate(calls):
@@ -83,14 +75,14 @@ class Session:
                     allowed = call.memory_bytes
                     self._memory.allow(allowed)
                 progress.position = position
-                made = evaluate(call, values, on_attempt=progress.start, sleep=self._sleep)
-                progress.stop()
+                made = evaluate(call, values, on_attempt=start, sleep=sleep)
+                stop()
                 value = made.value
                 if value is None:
                     gaps = True
                 elif kept[position]:
                     values[call.node_id] = value
-                reports.add(
+                report(
                     WireOutcome(
                         position, value, made.started_ns, made.duration_ns, made.error, made.logs
                     )

@@ -20,6 +20,9 @@ from qmtl.sandbox.calls import Call, Outcome
 from qmtl.sandbox.executor import Executor
 from qmtl.sandbox.lookups import pack_query, pack_window
 from qmtl.sandbox.pool import ExecutorPool
+from qmtl.sandbox.process import ChildProcess
+from qmtl.sandbox.protocol import Request
+from qmtl.sandbox.tables import MOST_TABLES, CallTable
 
 GIB = 1024**3
 SOURCE = """
@@ -52,6 +55,25 @@ def spin():
 
 def spin_in_c():
     return pow(3, 10 ** 10)
+
+def rest():
+    time.sleep(600)
+
+tried = []
+
+def succeed_after(failures):
+    tried.append(None)
+    if len(tried) <= failures:
+        raise ConnectionError
+    return len(tried)
+
+def extend(items):
+    items.append(1)
+    return items
+
+def draw():
+    import random
+    return random.random()
 
 def leave():
     os._exit(3)
@@ -172,7 +194,7 @@ def test_a_failed_call_leaves_its_readers_without_an_outcome_and_others_alone() 
     assert 'raise ValueError("no " + str(x))' in outcomes[0].error.traceback
 
 
-@pytest.mark.parametrize("endless", ["spin", "spin_in_c"])
+@pytest.mark.parametrize("endless", ["spin", "spin_in_c", "rest"])
 def test_a_call_that_never_ends_is_timed_out_and_the_rest_goes_on(endless: str) -> None:
     calls = [
         call("first", "zero"),
@@ -303,6 +325,34 @@ def test_a_run_that_should_stop_kills_the_process_and_the_executor_runs_again() 
         assert values(ready.run(calls[2:], {})) == {"last": 0}
 
 
+def test_a_run_that_should_stop_does_so_between_two_attempts() -> None:
+    with executor() as ready:
+        answers = iter([False, False, False])
+        outcomes = ready.run(
+            [call("a", "fail", params=(("x", 1),), retries=1_000)],
+            {},
+            should_stop=lambda: next(answers, True),
+        )
+        assert outcomes == []
+        assert ready.pid is None
+
+
+def test_a_module_that_never_ends_can_be_stopped_too() -> None:
+    made = Executor("while True: pass\n", "demo", memory_bytes=GIB, value_limit_bytes=1_000)
+    assert made.run([call("a", "zero")], {}, should_stop=lambda: True) == []
+    assert made.pid is None
+
+
+def test_an_attempt_follows_a_pause_that_is_not_the_calls_time() -> None:
+    calls = [
+        call("flaky", "succeed_after", params=(("failures", 3),), retries=3),
+        call("reader", "plus", inputs=(("x", "flaky"),)),
+    ]
+    with executor() as ready:
+        outcomes = ready.run(calls, {})
+    assert values(outcomes) == {"flaky": 4, "reader": 5}
+
+
 def test_an_error_of_the_caller_ends_the_run_and_leaves_a_usable_executor() -> None:
     def refuse(outcome: Outcome) -> None:
         raise RuntimeError(outcome.node_id)
@@ -319,6 +369,100 @@ def test_an_idle_executor_whose_process_was_killed_starts_another() -> None:
         os.kill(ready.pid, signal.SIGKILL)
         wait_until(lambda: psutil.Process(ready.pid).status() == psutil.STATUS_ZOMBIE)
         assert values(ready.run([call("a", "zero")], {})) == {"a": 0}
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of what children are sent from now on."""
+    names: list[str] = []
+    send = ChildProcess.send
+
+    def noted(self: ChildProcess, *requests: Request) -> None:
+        names.extend(type(request).__name__ for request in requests)
+        send(self, *requests)
+
+    monkeypatch.setattr(ChildProcess, "send", noted)
+    return names
+
+
+ADDING = CallTable.of(
+    [
+        call("a", "plus", inputs=(("x", "given"),)),
+        call("b", "plus", inputs=(("x", "a"),), params=(("by", 10),)),
+        call("c", "plus", inputs=(("x", "a"),), params=(("by", 20),)),
+    ]
+)
+
+
+def test_a_table_is_sent_once_and_its_places_are_run(sent: list[str]) -> None:
+    with executor() as ready:
+        sent.clear()
+        assert values(ready.run_table(ADDING, range(3), {"given": encode(1)})) == {
+            "a": 2,
+            "b": 12,
+            "c": 22,
+        }
+        assert values(ready.run_table(ADDING, [0, 2], {"given": encode(2)})) == {"a": 3, "c": 23}
+        assert values(ready.run_table(ADDING, [1], {"a": encode(5)})) == {"b": 15}
+        assert ready.run_table(ADDING, [], {}) == []
+    assert sent == ["Define", "Run", "Run", "Run"]
+
+
+def test_a_new_child_gets_the_table_and_the_values_that_are_still_read(sent: list[str]) -> None:
+    table = CallTable.of([call("a", "zero"), call("deadly", "crash"), *ADDING.calls[1:]])
+    with executor() as ready:
+        sent.clear()
+        outcomes = ready.run_table(table, range(4), {})
+        assert values(outcomes) == {"a": 0, "b": 10, "c": 20}
+        assert codes(outcomes) == {"deadly": NODE_DIED}
+        assert sent == ["Define", "Run", "Load", "Define", "Run"]
+
+
+def test_a_table_that_was_not_used_for_long_is_sent_again(sent: list[str]) -> None:
+    tables = [CallTable.of([call("a", "plus", params=(("x", n),))]) for n in range(MOST_TABLES + 1)]
+    with executor() as ready:
+        sent.clear()
+        for n in [*range(MOST_TABLES), 0, MOST_TABLES, 0, 1]:
+            assert values(ready.run_table(tables[n], range(1), {})) == {"a": n + 1}
+        assert sent.count("Define") == MOST_TABLES + 2
+        assert values(ready.run([call("once", "zero")], {})) == {"once": 0}
+        assert values(ready.run([call("once", "zero")], {})) == {"once": 0}
+        assert sent.count("Define") == MOST_TABLES + 4
+
+
+def test_calls_that_differ_this_time_are_made_in_place_of_the_tables(sent: list[str]) -> None:
+    table = CallTable.of([call("a", "zero"), call("r", "draw"), call("b", "zero")])
+    with executor() as ready:
+        sent.clear()
+        drawn = [
+            values(ready.run_table(table, range(3), {}, changed={1: call("r", "draw", seed=seed)}))
+            for seed in (7, 7, 8)
+        ]
+    assert drawn[0] == drawn[1]
+    assert drawn[0]["r"] != drawn[2]["r"]
+    assert sent.count("Define") == 1
+
+
+def test_no_run_sees_what_another_does_to_a_parameter() -> None:
+    table = CallTable.of([call("a", "extend", params=(("items", [0]),))])
+    with executor() as ready:
+        runs = [values(ready.run_table(table, range(1), {})) for _ in range(2)]
+    assert runs == [{"a": [0, 1]}, {"a": [0, 1]}]
+
+
+def test_outcomes_are_told_in_batches_and_not_returned_besides() -> None:
+    table = CallTable.of([call(str(n), "zero") for n in range(1_000)])
+    told: list[list[str]] = []
+    with executor() as ready:
+        returned = ready.run_table(
+            table,
+            range(1_000),
+            {},
+            on_outcomes=lambda batch: told.append([o.node_id for o in batch]),
+        )
+    assert returned == []
+    assert [node_id for batch in told for node_id in batch] == [str(n) for n in range(1_000)]
+    assert 5 <= len(told) < 100
 
 
 PARENT = f"""

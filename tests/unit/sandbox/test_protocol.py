@@ -14,6 +14,7 @@ from qmtl.sandbox.protocol import (
     Load,
     Loaded,
     Outcomes,
+    Reply,
     ReplyReader,
     Run,
     WireCall,
@@ -45,7 +46,7 @@ def test_requests_arrive_as_they_were_sent(pair: tuple[socket.socket, socket.soc
     load = Load("x = 1", "demo", 10, 20)
     define = Define("t", [WireCall.of(call)])
     run = Run("t", (0, 1), [(0, WireCall.of(call))], {"a": b"\x01\x02"})
-    ours.sendall(b"".join(map(frame, (load, define, run))))
+    ours.sendall(b"".join(frame(message) for message in (load, define, run)))
     ours.close()
     assert read_request(theirs) == load
     defined = read_request(theirs)
@@ -61,9 +62,13 @@ def test_replies_arrive_however_the_stream_is_cut(
     ours, theirs = pair
     reader = ReplyReader(ours, 1_000)
     outcome = WireOutcome(3, None, 5, 7, NodeError("QMTL-410", "no"), "x")
-    replies = [Loaded(None), Outcomes([outcome], finished=False), Outcomes([], finished=True)]
+    replies: list[Reply] = [
+        Loaded(None),
+        Outcomes([outcome], finished=False),
+        Outcomes([], finished=True),
+    ]
     received = []
-    for byte in b"".join(map(frame, replies)):
+    for byte in b"".join(frame(reply) for reply in replies):
         theirs.sendall(bytes([byte]))
         received += reader.read(1.0)
     assert received == replies
