@@ -18,6 +18,7 @@ from qmtl.common.settings import Settings
 from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.mirror import Mirror
 from qmtl.orchestrator.execution.recent import Recents
+from qmtl.orchestrator.execution.shape import Limits
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
@@ -27,6 +28,7 @@ from tests.support.ledgers import LedgerUnderTest, plan_of, redis_ledger, starte
 from tests.support.servers import profile, settings_of, start_stack
 
 CARRY_FOR_S = 60.0
+LIMITS = Limits(60.0, 1024)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ class MirrorProcess:
         self.topic = KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s)
         self.reader = reader
         registry = Registry(MemoryGraphStore(), MemoryStateStore(), MemoryPointStore())
-        recent = Recents(self.subject.ledger, registry)
+        recent = Recents(self.subject.ledger, registry, LIMITS)
         self.mirror = Mirror(
             self.subject.ledger, self.subject.outbox, self.topic, recent, settings.results_topic
         )

@@ -23,6 +23,7 @@ from qmtl.orchestrator.execution.mirror import (
 )
 from qmtl.orchestrator.execution.recent import Recents
 from qmtl.orchestrator.execution.result_topic import ResultTopic, TopicRecord
+from qmtl.orchestrator.execution.shape import Limits
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
@@ -38,6 +39,7 @@ from tests.support.ledgers import (
 )
 from tests.support.registry import make_node, make_spec, make_version
 
+LIMITS = Limits(60.0, 1024)
 REF = "/v1/executions/e/results/x"
 
 
@@ -86,7 +88,7 @@ def registry_of_nothing() -> Registry:
 
 
 def mirror_of(subject: LedgerUnderTest, topic: ResultTopic, **options: Any) -> Mirror:
-    recent = Recents(subject.ledger, registry_of_nothing())
+    recent = Recents(subject.ledger, registry_of_nothing(), LIMITS)
     return Mirror(subject.ledger, subject.outbox, topic, recent, "results", **options)
 
 
@@ -171,7 +173,7 @@ def test_an_execution_that_nobody_knows_any_more_is_put_aside() -> None:
     subject, topic = memory_ledger(), MemoryResultTopic()
     unknown = MemoryLedger(HandClock())
     commit(subject, "a")
-    recent = Recents(unknown, registry_of_nothing())
+    recent = Recents(unknown, registry_of_nothing(), LIMITS)
     Mirror(unknown, subject.outbox, topic, recent, "results", tries=1).carry("r", wait_s=0.0)
     assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (0, 1)
 
