@@ -24,7 +24,7 @@ class Order(Enum):
     LEVEL = "what lies least deep"
 
 
-def cones(work: Workload, *, patience: float, order: Order) -> list[Stage]:
+def cones(work: Workload, patience: float, order: Order) -> list[Stage]:
     """Cut the whole into stages; O((nodes + edges) log nodes).
 
     Args:

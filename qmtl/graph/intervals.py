@@ -17,7 +17,7 @@ from qmtl.graph.workload import Stage, Workload
 _RUNS = 24  # the most runs of levels: each is the start of an interval ...
 _WALK = 500_000  # ... that may walk the whole graph, so there are fewer where it is large
 _HOPELESS = 4  # crossings by which an interval may be worse than what is known
-_MERGE_WALK = 100_000  # blocks and edges walked to merge stages that are a plan already
+_MERGE_WALK = 100_000  # the most blocks and edges walked to merge what is a plan already
 
 
 def levels_merged(work: Workload) -> list[Stage]:
@@ -31,7 +31,7 @@ def stages_merged(work: Workload, stages: Sequence[Stage]) -> list[Stage]:
     Where the stages are many an interval holds only a few of them: O(nodes + edges) unions.
     """
     rows = [[v for shard in stage for v in shard] for stage in stages]
-    return _merged(work, rows, stages, _MERGE_WALK // len(rows))
+    return _merged(work, rows, stages, min(_MERGE_WALK, 16 * work.size()) // len(rows))
 
 
 def _runs_of_levels(work: Workload) -> list[list[int]]:

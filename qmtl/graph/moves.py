@@ -12,18 +12,21 @@ from qmtl.graph.workload import Stage, Workload
 
 _SHARDS = 128  # how many shards a node may look at ...
 _REACH = 24  # ... and how many stages away
+_PASSES = 8
+_OFFERS = 2_000  # after which no further pass begins, where nodes are few
 _NOISE_S = 1e-9
 
 
-def moved(work: Workload, stages: Sequence[Stage], passes: int) -> list[Stage]:
+def moved(work: Workload, stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages after hill climbing: never a slower plan, and possibly fewer stages.
 
-    O(edges + nodes) a pass: only the nodes of longest shards are offered, to a bounded number of
-    places.
+    O(nodes + edges): only nodes of longest shards are offered, each to a bounded number of places,
+    and after about as many offers as there are nodes it ends. Skewed costs make few such nodes, so
+    that several passes are possible just where they pay.
     """
     climb = _Climb(work, stages)
-    for _ in range(passes):
-        if not climb.once():
+    for _ in range(_PASSES):
+        if not climb.once() or climb.offers > max(_OFFERS, len(work)):
             break
     return climb.stages()
 
@@ -33,6 +36,7 @@ class _Climb:
 
     def __init__(self, work: Workload, stages: Sequence[Stage]) -> None:
         self.work = work
+        self.offers = 0
         self.reach = min(_REACH, max(1, _SHARDS // (2 * work.slots)))
         self.stage = [0] * len(work)
         self.slot = [0] * len(work)
@@ -63,6 +67,7 @@ class _Climb:
         return changed
 
     def _move(self, v: int) -> bool:
+        self.offers += 1
         s, k, cost = self.stage[v], self.slot[v], self.work.cost_s[v]
         loads = self.load_s[s]
         rest_s = max([loads[k] - cost, *loads[:k], *loads[k + 1 :]])

@@ -29,8 +29,9 @@ Stages = tuple[tuple[tuple[int, ...], ...], ...]
 
 _NEAR = 1.01  # a plan this close to the lower bound is good enough
 _NOISE_S = 1e-9  # estimates this close are equal
-_SMALL = 2_000  # nodes and edges up to which further variants are tried: there they pay most
-_LARGE = 100_000  # nodes and edges beyond which one greedy has to do
+_HOPEFUL = 1.25  # a plan this much worse may still turn out the better one when it is refined
+_SMALL = 1_000  # nodes and edges up to which there is time for many candidates
+_LARGE = 100_000  # nodes and edges beyond which there is time for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
     enough_s = (work.least_s() + work.crossing_s) * _NEAR
     if best_s <= max(enough_s, 2 * work.crossing_s):
         return serial
-    for stages in _candidates(work):
+    for stages in _thorough(work) if work.size() <= _SMALL else _quick(work):
         found_s = work.plan_s(stages)
         simpler = best is not serial and _parts(stages) < _parts(best)
         if found_s < best_s - _NOISE_S or (simpler and found_s < best_s + _NOISE_S):
@@ -108,23 +109,32 @@ def _parts(stages: Sequence[Stage]) -> tuple[int, int]:
     return len(stages), sum(map(len, stages))
 
 
-def _candidates(work: Workload) -> Iterator[list[Stage]]:
-    """Make the candidates one by one, the most promising first."""
-    size = work.size()
-    yield _refined(work, stages_merged(work, cones(work, patience=0, order=Order.LONGEST_PATH)))
-    if size > _LARGE:
-        return
-    yield _refined(work, stages_merged(work, cones(work, patience=1, order=Order.LEVEL)))
-    yield _refined(work, levels_merged(work))
-    if size > _SMALL:
-        return
-    yield _refined(work, stages_merged(work, cones(work, patience=1, order=Order.LONGEST_PATH)))
-    fewer = replace(work, slots=(work.slots + 1) // 2)  # larger cones, so fewer stages
-    yield _refined(work, stages_merged(work, cones(fewer, patience=0, order=Order.LONGEST_PATH)))
+def _thorough(work: Workload) -> Iterator[list[Stage]]:
+    """Make and refine many candidates: where nodes are few, which is best is much of an accident.
+
+    Fewer slots than there are make larger cones, and so fewer stages.
+    """
+    half = replace(work, slots=(work.slots + 1) // 2)
+    yield moved(work, stages_merged(work, cones(work, 0, Order.LONGEST_PATH)))
+    yield moved(work, levels_merged(work))
+    yield moved(work, stages_merged(work, cones(work, 1, Order.LEVEL)))
+    yield moved(work, stages_merged(work, cones(work, 1, Order.LONGEST_PATH)))
+    yield moved(work, stages_merged(work, cones(half, 0, Order.LONGEST_PATH)))
 
 
-def _refined(work: Workload, stages: list[Stage]) -> list[Stage]:
-    return moved(work, stages, passes=4)
+def _quick(work: Workload) -> Iterator[list[Stage]]:
+    """Make three candidates and refine the better two; make one where the edges are many."""
+    rough = cones(work, 0, Order.LONGEST_PATH)
+    if work.size() <= _LARGE:
+        rough = min(rough, cones(work, 1, Order.LEVEL), key=work.plan_s)
+    merged = stages_merged(work, rough)
+    yield merged
+    if work.size() <= _LARGE:
+        levels = levels_merged(work)
+        yield levels
+        if work.plan_s(levels) <= _HOPEFUL * work.plan_s(merged):
+            yield moved(work, levels)
+    yield moved(work, merged)
 
 
 def _tidy(work: Workload, stage: Stage) -> Stage:
