@@ -20,7 +20,7 @@ from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.mirror import Mirror
 from qmtl.orchestrator.execution.outbox import Outbox
-from qmtl.orchestrator.execution.planning import Fabric
+from qmtl.orchestrator.execution.planning import Fabric, Planner
 from qmtl.orchestrator.execution.preparation import Preparation
 from qmtl.orchestrator.execution.reaper import Reaper
 from qmtl.orchestrator.execution.recent import Recents
@@ -118,11 +118,11 @@ def build(
         source_limit_bytes=settings.source_limit_bytes,
         ttl_s=settings.submission_ttl_s,
     )
-    fabric = Fabric(settings.slots, round(settings.crossing_s * 1e6))
+    planner = Planner(Fabric(settings.slots, round(settings.crossing_s * 1e6)))
     advancer = Advancer(
         s.ledger,
         recent,
-        Preparation(s.ledger, recent, reader, histories, fabric),
+        Preparation(s.ledger, recent, reader, histories, planner),
         runner,
         dispatcher,
         lease_s=settings.lease_s,

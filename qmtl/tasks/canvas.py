@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing import Any
+
 from celery import Celery, chord, signature
 from celery.canvas import Signature
 from kombu.exceptions import ChannelError, OperationalError
@@ -67,7 +69,8 @@ class CeleryDispatcher:
         """Return the length of the node workers' queue, over all priorities."""
         try:
             with translated(), self._app.connection_for_read() as connection:
-                declared = connection.default_channel.queue_declare(NODES, passive=True)
+                channel: Any = connection.default_channel
+                declared = channel.queue_declare(NODES, passive=True)
         except OperationalError as error:
             raise Unavailable("broker", f"The broker does not answer: {error}.") from error
         except ChannelError:  # there is no queue before its first message

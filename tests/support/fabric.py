@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from qmtl.bootstrap import System
 from qmtl.common.clock import now_ms
+from qmtl.models.execution import Priority
 
 Message = tuple[str, tuple[object, ...]]
 
@@ -24,13 +25,32 @@ class Fabric:
     def submission(self, tenant: str, submission_id: str) -> None:
         self._send("submission", tenant, submission_id)
 
-    def advance(self, tenant: str, execution_id: str, stage: int) -> None:
+    def advance(
+        self,
+        tenant: str,
+        execution_id: str,
+        stage: int,
+        *,
+        priority: Priority = Priority.NORMAL,  # noqa: ARG002 - messages are delivered as they came
+    ) -> None:
         self._send("advance", tenant, execution_id, stage)
 
-    def shards(self, tenant: str, execution_id: str, stage: int, shards: Sequence[int]) -> None:
+    def shards(
+        self,
+        tenant: str,
+        execution_id: str,
+        stage: int,
+        shards: Sequence[int],
+        *,
+        priority: Priority = Priority.NORMAL,  # noqa: ARG002 - likewise
+    ) -> None:
         for shard in shards:
             self._send("shard", tenant, execution_id, stage, shard)
         self._send("advance", tenant, execution_id, stage + 1)
+
+    def queued(self) -> int:
+        """Return how many messages wait."""
+        return len(self.waiting)
 
     def deliver(self, system: System, *, lose: Callable[[Message], bool] = lambda _: False) -> None:
         """Hand over every message, and those that are sent meanwhile, but the ones to lose."""
@@ -50,4 +70,4 @@ def _handle(system: System, kind: str, ids: tuple[object, ...]) -> None:
         case "advance":
             system.advancer.advance(*ids)  # type: ignore[arg-type]
         case _:
-            system.runner.run(*ids)  # type: ignore[arg-type]
+            system.advancer.run_shard(*ids)  # type: ignore[arg-type]

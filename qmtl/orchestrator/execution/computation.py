@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from qmtl.common.errors import CorruptValue
 from qmtl.common.timeline import floor_bucket
-from qmtl.models.datanode import SourceInput
 from qmtl.models.execution import ErrorRecord, Execution, Plan, PlannedNode, Spent
 from qmtl.orchestrator.execution.commits import Commits
 from qmtl.orchestrator.execution.costs import learnt
@@ -19,7 +18,7 @@ from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.ledger import Claim, Ledger
 from qmtl.orchestrator.execution.recent import Recents, Work
-from qmtl.orchestrator.execution.shape import SourceKey, upstream_of
+from qmtl.orchestrator.execution.shape import upstream_of
 from qmtl.sandbox.calls import Call, Outcome
 from qmtl.sandbox.pool import ExecutorPool
 
@@ -79,19 +78,20 @@ class Computation:
             self.open = [node for node in job.nodes if node.node_id not in committed]
         work = self._means.recent.work(job.execution)
         self._values |= self._read(work)
-        self._refuse_lost()
+        self._refuse_lost(work)
         flights = Flights(self._means.ledger, job, self._commits, self._values)
         flights.take(job.claim.held)
         waiting = flights.blocked(self.open)
-        late = [node for node in self.open if node.node_id in waiting]
+        late = [node for node in self.open if node.node_id in waiting] if waiting else []
         self._read_again = frozenset(u for node in late for u in upstream_of(node))
         self._fetch_s += time.monotonic() - began
-        self._execute(work, [n for n in self.open if n.node_id not in waiting])
+        self._execute(
+            work, [n for n in self.open if n.node_id not in waiting] if waiting else self.open
+        )
         if waiting:
             self._commits.flush()
             flights.wait()
             self._execute(work, late)
-        self._learn()
 
     def spent(self) -> Spent:
         """Return where the time went."""
@@ -106,24 +106,29 @@ class Computation:
 
         Windows of sources, results of other shards, and those of histories.
         """
-        job, means = self._job, self._means
-        inside = {node.node_id for node in self.open}
-        sources = _sources(self.open, job.values)
-        windows = means.reader.read(job.execution, sources, job.plan.pins, work.version.spec)
-        outside = {u for n in self.open for u in upstream_of(n)} - inside - job.values.keys()
-        values = means.ledger.values(job.execution.id, sorted(outside)) if outside else {}
-        asked = [x for x in job.plan.lookups if x.node_id in inside and x.key not in job.values]
-        looked_up = means.histories.values(asked) if asked else {}
+        job, means, shape = self._job, self._means, work.shape
+        places = [shape.places[node.node_id] for node in self.open]
+        sources = {key for place in places for key in shape.windows[place]}
+        absent = sorted((key for key in sources if str(key) not in job.values), key=str)
+        windows = means.reader.read(job.execution, absent, job.plan.pins, work.version.spec)
+        outside = {u for place in places for u in shape.upstream[place]}.difference(places)
+        asked = [shape.ids[place] for place in sorted(outside)]
+        values = means.ledger.values(job.execution.id, asked) if asked else {}
+        inside = {node.node_id for node in self.open} if job.plan.lookups else frozenset[str]()
+        looked = [x for x in job.plan.lookups if x.node_id in inside and x.key not in job.values]
+        looked_up = means.histories.values(looked) if looked else {}
         return values | looked_up | {str(key): data for key, data in windows.items()}
 
-    def _refuse_lost(self) -> None:
+    def _refuse_lost(self, work: Work) -> None:
         """Fail the nodes that read a result whose value is gone."""
-        inside = {node.node_id for node in self.open}
-        absent = {u for n in self.open for u in upstream_of(n)} - inside - self._values.keys()
+        shape = work.shape
+        places = [shape.places[node.node_id] for node in self.open]
+        outside = {u for place in places for u in shape.upstream[place]}.difference(places)
+        absent = {u for place in outside if (u := shape.ids[place]) not in self._values}
         if not absent:
             return
         records = self._means.ledger.records(self._job.execution.id)
-        names = {node.node_id: node.names[0] for node in self._job.plan.nodes}
+        names = {node.node_id: node.names[0] for node in shape.nodes}
         lost = {u for u in absent if u in records and records[u].state.has_result}
         for node in self.open:
             gone = ", ".join(repr(names[u]) for u in upstream_of(node) if u in lost)
@@ -164,22 +169,12 @@ class Computation:
                 self._values[outcome.node_id] = outcome.value
         self._commits.take(outcomes)
 
-    def _learn(self) -> None:
-        """Note what nodes took, where that is news."""
+    def learn(self) -> None:
+        """Note what nodes took, where that is news; worth doing once nobody waits for it."""
         news = learnt(self._job.plan, self._took_us)
         if news:
             execution = self._job.execution
             self._means.ledger.learn(execution.tenant, execution.strategy, news)
-
-
-def _sources(nodes: Iterable[PlannedNode], have: Mapping[str, bytes]) -> list[SourceKey]:
-    keys = {
-        SourceKey(given.variable, node.interval_ns): None
-        for node in nodes
-        for given in node.inputs
-        if isinstance(given, SourceInput)
-    }
-    return [key for key in keys if str(key) not in have]
 
 
 def _changed(

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 from qmtl.models.execution import Plan
 
-WEIGHT = 0.3  # of the latest duration in the moving average
+SLOWER = 0.3  # weight of a longer duration in the moving average: often it was the machine
+FASTER = 0.5  # weight of a shorter one: the node can do it
 NEWS = 0.3  # of what was known: a smaller difference is noise
-NEWS_US = 200  # below it, no plan comes out otherwise
+SLOWER_US = 100  # what a busy machine adds to anything
+FASTER_US = 5
 
 
 def learnt(plan: Plan, took_us: Mapping[str, int]) -> dict[str, int]:
@@ -22,8 +24,11 @@ def learnt(plan: Plan, took_us: Mapping[str, int]) -> dict[str, int]:
     news: dict[str, int] = {}
     for node_id, took in took_us.items():
         before = known.get(node_id, 0)
+        more = took - before
         if not before:
             news[node_id] = max(1, took)
-        elif abs(took - before) > max(NEWS * before, NEWS_US):
-            news[node_id] = max(1, round(before + WEIGHT * (took - before)))
+        elif more > max(NEWS * before, SLOWER_US):
+            news[node_id] = round(before + SLOWER * more)
+        elif -more > max(NEWS * before, FASTER_US):
+            news[node_id] = max(1, round(before + FASTER * more))
     return news

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from qmtl.common.recent import Recent
 from qmtl.common.timeline import MILLISECOND, floor_bucket
 from qmtl.graph.plan import Stages, cut
 from qmtl.models.datanode import SourceSpec
@@ -16,7 +17,8 @@ from qmtl.orchestrator.execution.keys import seeds
 from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
-NODE_US = 20  # what a node costs beside its own code: calling, encoding, committing
+DIGITS_FROM = 4  # bits below which a cost is noise: 16 µs
+NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,75 +52,101 @@ def latest_visible_ms(source: SourceSpec, key: WindowKey) -> int:
     return source.latest_visible_ns(key.bucket_ns) // MILLISECOND
 
 
-def plan_execution(
-    shape: Shape,
-    *,
-    as_of_ns: int,
-    windows: Mapping[SourceKey, str],
-    pins: Sequence[Pin],
-    fabric: Fabric,
-    lookups: Sequence[Lookup] = (),
-    keys: tuple[str, ...] = (),
-    cost_us: Sequence[int | None] = (),
-    there: Collection[str] = (),
-) -> Plan:
-    """Return the plan of a shape at a time.
+class Planner:
+    """Makes plans for a fabric; the cut of a DAG whose costs did not change is not searched again.
 
     Args:
-        shape: What must be there at the end.
-        as_of_ns: The execution's time; each node runs at its own bucket of it.
-        windows: Digest of every window of the shape.
-        pins: What was read of the sources.
-        fabric: On which it runs.
-        lookups: What every window and query of the nodes resolved to.
-        keys: The call key of each node; none where nothing is reused or found again.
-        cost_us: What each node took lately; None, or none at all, where that is unknown.
-        there: Ids of nodes that need not run.
+        fabric: What the workers offer.
+        most_nodes: Of the cuts that are kept, over all of them.
     """
-    costs = tuple([each or 0 for each in cost_us]) or (0,) * len(shape.nodes)
-    return Plan(
-        nodes=shape.nodes,
-        shape=shape.name,
-        as_of_ns=as_of_ns,
-        stages=_stages(shape, costs, fabric, there),
-        pins=tuple(pins),
-        windows=tuple(
-            PinnedWindow(
-                variable=key.variable,
-                interval_ns=key.interval_ns,
-                bucket_ns=floor_bucket(as_of_ns, key.interval_ns),
-                digest=digest,
-            )
-            for key, digest in windows.items()
-        ),
-        lookups=tuple(lookups),
-        keys=keys,
-        seeds=seeds(shape, as_of_ns, windows, lookups),
-        cost_us=costs,
-        crossing_us=fabric.crossing_us,
-    )
+
+    def __init__(self, fabric: Fabric, *, most_nodes: int = 50_000) -> None:
+        self._fabric = fabric
+        self._cuts: Recent[Stages] = Recent(
+            most_nodes, lambda stages: sum(len(shard) for stage in stages for shard in stage)
+        )
+
+    def plan(
+        self,
+        shape: Shape,
+        *,
+        as_of_ns: int,
+        windows: Mapping[SourceKey, str],
+        pins: Sequence[Pin],
+        lookups: Sequence[Lookup] = (),
+        keys: tuple[str, ...] = (),
+        cost_us: Sequence[int | None] = (),
+        there: Collection[str] = (),
+    ) -> Plan:
+        """Return the plan of a shape at a time.
+
+        Args:
+            shape: What must be there at the end.
+            as_of_ns: The execution's time; each node runs at its own bucket of it.
+            windows: Digest of every window of the shape.
+            pins: What was read of the sources.
+            lookups: What every window and query of the nodes resolved to.
+            keys: The call key of each node; none where nothing is reused or found again.
+            cost_us: What each node took lately; None, or none at all, where that is unknown.
+            there: Ids of nodes that need not run.
+        """
+        costs = tuple([each or 0 for each in cost_us]) or (0,) * len(shape.nodes)
+        return Plan(
+            nodes=shape.nodes,
+            shape=shape.name,
+            as_of_ns=as_of_ns,
+            stages=self._stages(shape, costs, there),
+            pins=tuple(pins),
+            windows=tuple(
+                PinnedWindow(
+                    variable=key.variable,
+                    interval_ns=key.interval_ns,
+                    bucket_ns=floor_bucket(as_of_ns, key.interval_ns),
+                    digest=digest,
+                )
+                for key, digest in windows.items()
+            ),
+            lookups=tuple(lookups),
+            keys=keys,
+            seeds=seeds(shape, as_of_ns, windows, lookups),
+            cost_us=costs,
+            crossing_us=self._fabric.crossing_us,
+        )
+
+    def _stages(self, shape: Shape, costs: Sequence[int], there: Collection[str]) -> Stages:
+        open_ = [place for place, node_id in enumerate(shape.ids) if node_id not in there]
+        if not open_:
+            return ()
+        estimates = tuple([estimated_us(costs[place]) for place in open_])
+        if self._fabric.slots == 1 or sum(estimates) <= self._fabric.crossing_us:
+            return ((tuple(open_),),)
+        key = shape.name, estimates, tuple(open_) if there else None
+        found = self._cuts.get(key)
+        if found is None:
+            found = self._cut(shape, open_, estimates)
+            self._cuts.keep(key, found)
+        return found
+
+    def _cut(self, shape: Shape, open_: Sequence[int], estimates: Sequence[int]) -> Stages:
+        index = {place: i for i, place in enumerate(open_)}
+        found = cut(
+            [shape.ids[place] for place in open_],
+            [[index[u] for u in shape.upstream[place] if u in index] for place in open_],
+            [each / 1e6 for each in estimates],
+            slots=self._fabric.slots,
+            crossing_s=self._fabric.crossing_us / 1e6,
+        )
+        return tuple(
+            tuple(tuple([open_[i] for i in shard]) for shard in stage) for stage in found.stages
+        )
 
 
 def estimated_us(cost_us: int) -> int:
-    """Return what a node is taken to cost with all that belongs to it; 0 stands for unknown."""
-    return (cost_us or UNKNOWN_US) + NODE_US
+    """Return what a node is taken to cost with all that belongs to it; 0 stands for unknown.
 
-
-def _stages(shape: Shape, costs: Sequence[int], fabric: Fabric, there: Collection[str]) -> Stages:
-    open_ = [place for place, node in enumerate(shape.nodes) if node.node_id not in there]
-    if not open_:
-        return ()
-    total_us = sum([estimated_us(costs[place]) for place in open_])
-    if fabric.slots == 1 or total_us <= fabric.crossing_us:
-        return ((tuple(open_),),)
-    index = {place: i for i, place in enumerate(open_)}
-    found = cut(
-        [shape.nodes[place].node_id for place in open_],
-        [[index[u] for u in shape.upstream[place] if u in index] for place in open_],
-        [estimated_us(costs[place]) / 1e6 for place in open_],
-        slots=fabric.slots,
-        crossing_s=fabric.crossing_us / 1e6,
-    )
-    return tuple(
-        tuple(tuple([open_[i] for i in shard]) for shard in stage) for stage in found.stages
-    )
+    It is rounded to three binary digits: a cut does not depend on more, and one that was found
+    serves again while costs move a little.
+    """
+    whole = (cost_us or UNKNOWN_US) + NODE_US
+    spare = max(DIGITS_FROM, whole.bit_length() - 3)
+    return whole >> spare << spare or 1 << spare

@@ -15,7 +15,7 @@ from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.keys import input_keys
 from qmtl.orchestrator.execution.ledger import HistoryPlace, Ledger, Reuse
 from qmtl.orchestrator.execution.places import places_of
-from qmtl.orchestrator.execution.planning import Fabric, plan_execution
+from qmtl.orchestrator.execution.planning import Planner
 from qmtl.orchestrator.execution.recent import Recents, Work
 
 
@@ -37,13 +37,13 @@ class Preparation:
         recent: Recents,
         reader: InputReader,
         histories: HistoryReader,
-        fabric: Fabric,
+        planner: Planner,
     ) -> None:
         self._ledger = ledger
         self._recent = recent
         self._reader = reader
         self._histories = histories
-        self._fabric = fabric
+        self._planner = planner
 
     def prepare(self, execution: Execution, *, reuse: bool = True) -> Prepared:
         """Return the plan of the present attempt of an execution.
@@ -61,24 +61,22 @@ class Preparation:
         windows = self._reader.read(execution, work.shape.sources, pins, spec)
         digests = {key: digest(data) for key, data in windows.items()}
         keys = work.keys.at(input_keys(work.shape, execution.as_of_ns, digests, lookups))
-        node_ids = [node.node_id for node in work.shape.nodes]
         alone = execution.fresh or execution.replays is not None or not reuse
         outlook = self._ledger.outlook(
-            execution.tenant, execution.strategy, node_ids, () if alone else keys
+            execution.tenant, execution.strategy, work.shape.ids, () if alone else keys
         )
         there = set(self._ledger.records(execution.id)) if execution.attempt > 1 else set()
         sources = {
             node_id: source
-            for node_id, source in zip(node_ids, outlook.sources, strict=False)
+            for node_id, source in zip(work.shape.ids, outlook.sources, strict=False)
             if source is not None and node_id not in there
         }
         found = self._found(execution, sources)
-        plan = plan_execution(
+        plan = self._planner.plan(
             work.shape,
             as_of_ns=execution.as_of_ns,
             windows=digests,
             pins=pins,
-            fabric=self._fabric,
             lookups=lookups,
             keys=keys,
             cost_us=outlook.cost_us,
@@ -100,8 +98,9 @@ class Preparation:
         if plan is not None:
             return plan.pins, plan.lookups
         pins = self._reader.pins(execution, work.shape.variables, work.version.spec)
-        lookups = self._histories.lookups(execution, work.shape.specs, work.version.spec)
-        return pins, lookups
+        if not work.shape.looks:
+            return pins, ()
+        return pins, self._histories.lookups(execution, work.shape.specs, work.version.spec)
 
     def _found(self, execution: Execution, sources: Mapping[str, str]) -> list[Reuse]:
         """Return what can be taken over from the executions that the memo names."""

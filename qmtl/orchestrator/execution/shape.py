@@ -51,25 +51,31 @@ class Shape:
         name: Equal names mean equal computations.
         specs: The bindings, upstream first.
         nodes: Each computation once, upstream first.
+        ids: Their node ids.
         places: The place of each node id in ``nodes``.
         upstream: For each node, the places of what it reads in the same bucket.
         table: The calls of the nodes, in their order.
         sources: Every window that is read.
+        windows: For each node, the windows that it reads itself.
         reads: For each node, the variables that it rests on, through whatever it reads.
         keep: By interval, the longest history that a node of it declares.
         seeded: Whether a node draws random numbers.
+        looks: Whether a node reads a window of results or a query.
     """
 
     name: str
     specs: tuple[NodeSpec, ...]
     nodes: tuple[PlannedNode, ...]
+    ids: tuple[str, ...]
     places: Mapping[str, int]
     upstream: tuple[tuple[int, ...], ...]
     table: CallTable
     sources: tuple[SourceKey, ...]
+    windows: tuple[tuple[SourceKey, ...], ...]
     reads: tuple[frozenset[str], ...]
     keep: Mapping[int | None, int]
     seeded: bool
+    looks: bool
 
     @classmethod
     def of(cls, spec: StrategySpec, targets: Sequence[str], limits: Limits) -> Shape:
@@ -89,13 +95,16 @@ class Shape:
             name=name,
             specs=specs,
             nodes=nodes,
+            ids=tuple(places),
             places=places,
             upstream=tuple(tuple({places[u]: None for u in upstream_of(n)}) for n in nodes),
             table=CallTable(name=name, calls=tuple(calls_of(nodes))),
             sources=tuple({SourceKey(v, n.interval_ns): None for n in specs for v in n.sources()}),
+            windows=tuple(tuple(_windows(node)) for node in nodes),
             reads=_reads(nodes),
             keep=keep,
             seeded=any(node.seeded for node in nodes),
+            looks=any(node.looks_back_at() or node.queries() for node in specs),
         )
 
     @property
@@ -111,6 +120,12 @@ class Shape:
 def upstream_of(node: PlannedNode) -> tuple[str, ...]:
     """Return the ids of the nodes that a node reads in the same bucket."""
     return tuple([i.binding for i in node.inputs if isinstance(i, NodeInput)])
+
+
+def _windows(node: PlannedNode) -> Iterator[SourceKey]:
+    for given in node.inputs:
+        if isinstance(given, SourceInput):
+            yield SourceKey(given.variable, node.interval_ns)
 
 
 def required(spec: StrategySpec, targets: Sequence[str]) -> tuple[NodeSpec, ...]:

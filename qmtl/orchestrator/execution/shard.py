@@ -88,6 +88,7 @@ class ShardRunner:
                 commits.fail(computation.open, _reason(error, execution.id))
             if not lease.lost:
                 commits.finish(computation.open, computation.spent())
+        computation.learn()
         return commits.status
 
     def _addresses(self, job: Job) -> Addresses:
