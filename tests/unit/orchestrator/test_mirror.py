@@ -35,6 +35,7 @@ from tests.support.ledgers import (
     new_execution,
     plan_of,
     planned_node,
+    reuse,
     succeeded,
 )
 from tests.support.registry import make_node, make_spec, make_version
@@ -206,6 +207,19 @@ def test_a_broken_entry_takes_no_other_of_its_execution_with_it(
     (record,) = {r.key for r in topic.read_all("results", idle_s=0.0, limit=10)}
     assert record == "b"
     assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (0, 1)
+
+
+def test_what_was_reused_is_mirrored_with_its_value() -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    source, execution = commit(subject, "a", encode(7)), new_execution()
+    subject.ledger.create(execution, {})
+    subject.ledger.start(execution.id, plan_of(done=["a"]), [reuse("a", source)])
+    carry(subject, topic)
+    told = [json.loads(r.value) for r in topic.read_all("results", idle_s=0.0, limit=10)]
+    assert [(d["execution_id"], d["state"], d["value"]) for d in told] == [
+        (source, "SUCCEEDED", 7),
+        (execution.id, "REUSED", 7),
+    ]
 
 
 def test_a_broker_that_lost_its_data_gets_everything_retained_anew() -> None:
