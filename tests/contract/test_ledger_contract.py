@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
 from qmtl.common.errors import InvalidRequest, UnknownExecution
-from qmtl.models.execution import ExecutionState, HistoryPoint, NodeState, Plan
+from qmtl.models.execution import (
+    ExecutionState,
+    HistoryPoint,
+    NodeRecord,
+    NodeState,
+    ShardRecord,
+    Spent,
+)
 from qmtl.orchestrator.execution.ledger import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
     CommitStatus,
     Due,
+    HistoryPlace,
     Ledger,
+    NodeCommit,
+    Started,
+    StartStatus,
 )
+from qmtl.orchestrator.execution.planned import Pinned
 from tests.support.ledgers import (
     DAY_MS,
-    DAY_NS,
     ERROR,
     LedgerUnderTest,
     failed,
     memory_ledger,
     new_execution,
+    place_at,
     plan_of,
     redis_ledger,
     started,
     succeeded,
+    waited_for,
 )
 
 SHORT_S = 0.2  # a lease that a test waits out
@@ -147,6 +159,52 @@ def test_an_execution_starts_once(ledger: Ledger) -> None:
     assert ledger.plan(execution_id) == plan
 
 
+def test_a_start_tells_when_it_was(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    found = ledger.start(execution.id, plan_of([["a"]]))
+    assert found.started_ms == ledger.get("acme", execution.id).started_ms
+    assert found.token == 0
+
+
+def test_a_start_with_a_lease_claims_the_only_shard(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    token = ledger.start(execution.id, plan_of([["a"]], [["b"], ["c"]]), lease_s=LONG_S).token
+    assert ledger.claim(execution.id, 0, 0, lease_s=LONG_S) == Claim(ClaimStatus.BUSY)
+    status = ledger.commit(execution.id, 0, 0, token, [succeeded("a")], done=True)
+    assert status is CommitStatus.STAGE_DONE
+
+
+def test_a_start_with_a_lease_claims_none_of_two_shards(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    assert ledger.start(execution.id, plan_of([["a"], ["b"]]), lease_s=LONG_S).token == 0
+    assert claimed(ledger, execution.id) == 1
+
+
+def test_a_shard_that_was_claimed_with_the_start_is_due_when_its_lease_ran_out(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    execution = new_execution()
+    ledger.create(execution, {})
+    ledger.start(execution.id, plan_of([["a"]]), lease_s=SHORT_S)
+    assert due_at_once(ledger) == []
+    subject.pass_time(SHORT_S + 0.05)
+    assert due_at_once(ledger) == [Due("acme", execution.id, 0, (0,))]
+    assert ledger.claim(execution.id, 0, 0, lease_s=LONG_S).again
+
+
+def test_plans_of_one_shape_share_its_nodes(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    plans = [plan_of([["a", "b"]]), plan_of([["a"], ["b"]]), plan_of([["a"]], [["b"]])]
+    assert len({plan.shape for plan in plans}) == 1
+    ids = [started(ledger, plan) for plan in plans]
+    assert [ledger.plan(id_) for id_ in ids] == plans
+    assert subject.other().plan(ids[2]) == plans[2], "also for who has not seen the shape"
+
+
 def test_one_of_many_that_start_at_once_starts_it(ledger: Ledger) -> None:
     execution = new_execution()
     ledger.create(execution, {})
@@ -162,8 +220,10 @@ def test_what_was_never_created_cannot_start(ledger: Ledger) -> None:
 
 
 def test_a_plan_without_stages_ends_the_execution(ledger: Ledger) -> None:
-    execution_id = started(ledger, plan_of())
-    execution = ledger.get("acme", execution_id)
+    execution = new_execution()
+    ledger.create(execution, {})
+    assert ledger.start(execution.id, plan_of()).status is StartStatus.ENDED
+    execution = ledger.get("acme", execution.id)
     assert execution.state is ExecutionState.SUCCEEDED
     assert execution.ended_ms is not None
     assert due_at_once(ledger) == []
@@ -211,12 +271,13 @@ def test_tokens_grow_over_all_shards_of_an_execution(ledger: Ledger) -> None:
     assert claimed(ledger, execution_id, shard=1) < claimed(ledger, execution_id, shard=0)
 
 
-def test_a_claim_names_what_an_earlier_claim_committed(ledger: Ledger) -> None:
+def test_a_claim_says_whether_the_shard_was_claimed_before(ledger: Ledger) -> None:
     execution_id = started(ledger, plan_of([["a", "b"], ["c"]]))
+    assert not ledger.claim(execution_id, 0, 0, lease_s=0.0).again
+    assert not ledger.claim(execution_id, 0, 1, lease_s=0.0).again
     token = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
     ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=False)
-    run_shard(ledger, execution_id, 0, 1, "c")
-    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).committed == {"a"}
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).again
 
 
 def test_a_claim_tells_how_often_the_shard_was_claimed_and_got_no_further(ledger: Ledger) -> None:
@@ -235,16 +296,8 @@ def test_a_claim_tells_how_often_the_shard_was_claimed_and_got_no_further(ledger
     assert claim(0).attempt == 1
 
 
-def test_a_claim_names_thousands_of_committed_nodes(ledger: Ledger) -> None:
-    ids = [f"n{i}" for i in range(3_000)]
-    execution_id = started(ledger, plan_of([ids]))
-    token = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
-    ledger.commit(execution_id, 0, 0, token, [succeeded(n) for n in ids[1:]], done=False)
-    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).committed == set(ids[1:])
-
-
 def test_a_done_shard_is_done_for_whoever_claims_it(ledger: Ledger) -> None:
-    execution_id = started(ledger, plan_of([["a"]]))
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
     run_shard(ledger, execution_id, 0, 0, "a")
     assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S) == Claim(ClaimStatus.DONE)
 
@@ -341,12 +394,23 @@ def test_thousands_of_nodes_are_one_commit(subject: LedgerUnderTest) -> None:
     ledger = subject.ledger
     ids = [f"n{i}" for i in range(5_000)]
     execution_id = started(ledger, plan_of([ids]))
-    run_shard(ledger, execution_id, 0, 0, *ids)
-    assert ledger.advance(execution_id, 1) is AdvanceStatus.ENDED
+    assert run_shard(ledger, execution_id, 0, 0, *ids) is CommitStatus.ENDED
     assert ledger.get("acme", execution_id).state is ExecutionState.SUCCEEDED
-    assert len(ledger.values(execution_id, ids)) == 5_000
+    assert len(ledger.values(execution_id, ids)) == len(ledger.records(execution_id)) == 5_000
     (entry,) = subject.outbox.read("mirror", limit=10, wait_s=0.0, idle_s=LONG_S)
     assert entry.node_ids == tuple(ids)
+
+
+def test_thousands_of_nodes_may_be_committed_already(ledger: Ledger) -> None:
+    ids = [f"n{i}" for i in range(5_000)]
+    execution_id = started(ledger, plan_of([ids]))
+    token = claimed(ledger, execution_id)
+    nodes = [succeeded(n, place=place_at(1), key=f"key-{n}") for n in ids]
+    ledger.commit(execution_id, 0, 0, token, nodes[::2], done=False)
+    assert ledger.commit(execution_id, 0, 0, token, nodes, done=True) is CommitStatus.ENDED
+    assert ledger.get("acme", execution_id).nodes_done == 5_000
+    assert set(ledger.outlook("acme", "s", [], [f"key-{n}" for n in ids]).sources) == {execution_id}
+    assert len(history_of(ledger, "n0")) == len(history_of(ledger, "n1")) == 1
 
 
 def test_a_commit_under_an_older_token_is_refused_whole(subject: LedgerUnderTest) -> None:
@@ -382,7 +446,7 @@ def test_a_commit_after_the_lease_ran_out_counts_while_nobody_took_the_shard(
     execution_id = started(ledger, plan_of([["a"]]))
     token = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
     status = ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=True)
-    assert status is CommitStatus.ACCEPTED
+    assert status is CommitStatus.ENDED
 
 
 def test_a_commit_to_an_ended_execution_is_refused(subject: LedgerUnderTest) -> None:
@@ -392,7 +456,7 @@ def test_a_commit_to_an_ended_execution_is_refused(subject: LedgerUnderTest) -> 
     ledger.fail(execution_id, ERROR)
     status = ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=True)
     assert status is CommitStatus.REFUSED
-    assert ledger.records(execution_id)["a"].state is NodeState.CANCELLED
+    assert ledger.records(execution_id) == {}
     assert subject.outbox.backlog() == 0
 
 
@@ -422,19 +486,9 @@ def test_repeating_a_commit_changes_nothing(subject: LedgerUnderTest) -> None:
 
 def test_a_commit_without_new_nodes_makes_no_outbox_entry(subject: LedgerUnderTest) -> None:
     ledger = subject.ledger
-    execution_id = started(ledger, plan_of([["a"]]))
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
     token = claimed(ledger, execution_id)
     assert ledger.commit(execution_id, 0, 0, token, [], done=True) is CommitStatus.ACCEPTED
-    assert subject.outbox.backlog() == 0
-
-
-def test_a_node_outside_the_plan_is_the_callers_mistake(subject: LedgerUnderTest) -> None:
-    ledger = subject.ledger
-    execution_id = started(ledger, plan_of([["a"]]))
-    token = claimed(ledger, execution_id)
-    with pytest.raises(ValueError, match="not in the plan"):
-        ledger.commit(execution_id, 0, 0, token, [succeeded("a"), succeeded("x")], done=True)
-    assert ledger.values(execution_id, ["a"]) == {}
     assert subject.outbox.backlog() == 0
 
 
@@ -459,34 +513,40 @@ def test_one_of_many_that_advance_at_once_moves_it(ledger: Ledger) -> None:
     assert sorted(answers) == [AdvanceStatus.MOVED] + [AdvanceStatus.STALE] * 7
 
 
-def test_behind_the_last_stage_a_complete_execution_succeeded(ledger: Ledger) -> None:
-    execution_id = started(ledger, plan_of([["a"]], [["b"]]))
-    run_shard(ledger, execution_id, 0, 0, "a")
-    ledger.advance(execution_id, 1)
-    run_shard(ledger, execution_id, 1, 0, "b")
-    assert ledger.advance(execution_id, 2) is AdvanceStatus.ENDED
+def test_the_last_commit_of_the_last_stage_ends_the_execution(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]], [["b"], ["c"]]))
+    assert run_shard(ledger, execution_id, 0, 0, "a") is CommitStatus.STAGE_DONE
+    assert ledger.advance(execution_id, 1) is AdvanceStatus.MOVED
+    assert run_shard(ledger, execution_id, 1, 1, "c") is CommitStatus.ACCEPTED
+    assert run_shard(ledger, execution_id, 1, 0, "b") is CommitStatus.ENDED
     assert ledger.advance(execution_id, 2) is AdvanceStatus.STALE
     execution = ledger.get("acme", execution_id)
     assert execution.state is ExecutionState.SUCCEEDED
     assert execution.ended_ms is not None
-    assert execution.nodes_done == execution.nodes_total == 2
+    assert execution.nodes_done == execution.nodes_total == 3
+
+
+def test_a_stage_without_shards_is_left_by_an_advance(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([], [["a"]], []))
+    assert ledger.advance(execution_id, 1) is AdvanceStatus.MOVED
+    assert run_shard(ledger, execution_id, 1, 0, "a") is CommitStatus.STAGE_DONE
+    assert ledger.advance(execution_id, 2) is AdvanceStatus.MOVED
+    assert ledger.advance(execution_id, 3) is AdvanceStatus.ENDED
+    assert ledger.get("acme", execution_id).state is ExecutionState.SUCCEEDED
 
 
 def test_a_reused_result_counts_as_a_result(ledger: Ledger) -> None:
     execution_id = started(ledger, plan_of([["a"]]))
     token = claimed(ledger, execution_id)
-    commit = succeeded("a")
-    reused = replace(commit, record=type(commit.record)(node_id="a", state=NodeState.REUSED))
-    ledger.commit(execution_id, 0, 0, token, [reused], done=True)
-    ledger.advance(execution_id, 1)
+    ledger.commit(execution_id, 0, 0, token, [waited_for("a")], done=True)
     assert ledger.get("acme", execution_id).state is ExecutionState.SUCCEEDED
 
 
-def test_behind_the_last_stage_an_execution_with_a_failed_node_failed(ledger: Ledger) -> None:
+def test_an_execution_with_a_failed_node_failed(ledger: Ledger) -> None:
     execution_id = started(ledger, plan_of([["a", "b"]]))
     token = claimed(ledger, execution_id)
-    ledger.commit(execution_id, 0, 0, token, [succeeded("a"), failed("b")], done=True)
-    assert ledger.advance(execution_id, 1) is AdvanceStatus.ENDED
+    nodes = [succeeded("a"), failed("b")]
+    assert ledger.commit(execution_id, 0, 0, token, nodes, done=True) is CommitStatus.ENDED
     assert ledger.get("acme", execution_id).state is ExecutionState.FAILED
 
 
@@ -497,17 +557,15 @@ def test_what_does_not_run_does_not_advance(ledger: Ledger) -> None:
     assert ledger.advance("nothing", 1) is AdvanceStatus.STALE
 
 
-def test_failing_ends_an_execution_and_cancels_its_open_nodes(ledger: Ledger) -> None:
+def test_failing_ends_an_execution_and_keeps_what_is_committed(ledger: Ledger) -> None:
     execution_id = started(ledger, plan_of([["a", "b"]]))
     token = claimed(ledger, execution_id)
     ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=False)
     assert ledger.fail(execution_id, ERROR)
     execution = ledger.get("acme", execution_id)
-    records = ledger.records(execution_id)
     assert (execution.state, execution.error) == (ExecutionState.FAILED, ERROR)
     assert execution.nodes_done == 2
-    assert records["a"].state is NodeState.SUCCEEDED
-    assert records["b"].state is NodeState.CANCELLED
+    assert set(ledger.records(execution_id)) == {"a"}
 
 
 def test_an_execution_that_was_not_planned_can_fail(ledger: Ledger) -> None:
@@ -529,42 +587,76 @@ def test_counts_tell_what_has_not_ended(ledger: Ledger) -> None:
     running = started(ledger, plan_of([["a"]]))
     assert ledger.counts() == {ExecutionState.PENDING: 1, ExecutionState.RUNNING: 1}
     run_shard(ledger, running, 0, 0, "a")
-    ledger.advance(running, 1)
     assert ledger.counts() == {ExecutionState.PENDING: 1, ExecutionState.RUNNING: 0}
 
 
-# --- records -----------------------------------------------------------------------------------
+# --- records and shards ------------------------------------------------------------------------
 
 
-def test_open_nodes_of_a_claimed_shard_show_running(ledger: Ledger) -> None:
-    execution_id = started(ledger, plan_of([["a", "b"], ["c"]]))
-    token = claimed(ledger, execution_id)
-    ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=False)
-    records = ledger.records(execution_id)
-    assert records["b"].state is NodeState.RUNNING
-    assert records["b"].started_ms is not None
-    assert [records[n].state for n in "ac"] == [NodeState.SUCCEEDED, NodeState.PENDING]
+def test_records_of_several_executions_come_in_the_order_asked_for(ledger: Ledger) -> None:
+    first, second = (started(ledger, plan_of([["a", "b"], ["c"]])) for _ in range(2))
+    run_shard(ledger, first, 0, 0, "a")
+    run_shard(ledger, second, 0, 0, "b")
+    asked = [(second, "b"), (first, "b"), ("nothing", "a"), (first, "a"), (second, "b")]
+    found = ledger.records_of(asked)
+    names = [None if record is None else record.node_id for record in found]
+    assert names == ["b", None, None, "a", "b"]
+    assert ledger.records_of([]) == []
 
 
-def test_nodes_of_a_shard_whose_lease_ran_out_show_pending(ledger: Ledger) -> None:
+def test_shards_tell_how_they_went(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"], ["b"], ["c"]], [["d"]]))
+    ledger.claim(execution_id, 0, 0, lease_s=0.0)
+    claimed(ledger, execution_id, shard=0)
+    token = claimed(ledger, execution_id, shard=1)
+    spent = Spent(fetch_us=1, execute_us=2, commit_us=3)
+    ledger.commit(execution_id, 0, 1, token, [succeeded("b")], done=True, spent=spent)
+    twice, done, untouched, later = ledger.shards(execution_id)
+    assert (twice.stage, twice.shard, twice.claims, twice.alive) == (0, 0, 2, True)
+    assert (done.claims, done.alive, done.spent) == (0, False, spent)
+    assert done.claimed_ms is not None
+    assert done.done_ms is not None
+    assert untouched == ShardRecord(stage=0, shard=2)
+    assert later == ShardRecord(stage=1, shard=0)
+
+
+def test_a_shard_whose_lease_ran_out_is_not_alive(ledger: Ledger) -> None:
     execution_id = started(ledger, plan_of([["a"]]))
     ledger.claim(execution_id, 0, 0, lease_s=0.0)
-    assert ledger.records(execution_id)["a"].state is NodeState.PENDING
+    (shard,) = ledger.shards(execution_id)
+    assert shard.claimed_ms is not None
+    assert not shard.alive
+
+
+def test_before_the_start_there_are_no_shards(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    assert ledger.shards(execution.id) == ledger.shards("nothing") == []
+
+
+def test_tallies_tell_what_was_computed_and_what_was_waited_for(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a", "b", "c", "d"]]))
+    token = claimed(ledger, execution_id)
+    skipped = NodeCommit(NodeRecord(node_id="d", state=NodeState.SKIPPED))
+    nodes = [succeeded("a"), failed("b"), waited_for("c"), skipped]
+    for _ in range(2):
+        ledger.commit(execution_id, 0, 0, token, nodes, done=False)
+    assert ledger.tallies("acme") == {"computed": 2, "reused": 0, "waited": 1}
+    assert ledger.tallies("other") == {"computed": 0, "reused": 0, "waited": 0}
 
 
 # --- history -----------------------------------------------------------------------------------
 
 
 def history_of(ledger: Ledger, node_id: str, count: int = 10) -> list[HistoryPoint]:
-    return ledger.history(new_execution().line, node_id, count=count)
+    return ledger.history(new_execution().line, node_id, interval_ms=DAY_MS, count=count)
 
 
-def commit_day(ledger: Ledger, day: int, digest: str, **fields: object) -> str:
-    adhoc = bool(fields.pop("adhoc", False))
-    plan = plan_of([["a"]], bucket_ns=day * DAY_NS, **fields)
-    execution_id = started(ledger, plan, adhoc=adhoc)
+def commit_day(ledger: Ledger, day: int, digest: str, *, keep: int = 9, adhoc: bool = False) -> str:
+    execution_id = started(ledger, plan_of([["a"]]), adhoc=adhoc)
     token = claimed(ledger, execution_id)
-    ledger.commit(execution_id, 0, 0, token, [succeeded("a", digest=digest)], done=True)
+    node = succeeded("a", digest=digest, place=place_at(day, keep=keep))
+    ledger.commit(execution_id, 0, 0, token, [node], done=True)
     return execution_id
 
 
@@ -579,10 +671,11 @@ def test_results_stand_in_the_history_of_their_line_newest_first(ledger: Ledger)
     assert history_of(ledger, "a", count=0) == []
 
 
-def test_lines_share_no_history(ledger: Ledger) -> None:
+def test_lines_and_intervals_share_no_history(ledger: Ledger) -> None:
     commit_day(ledger, 1, "d1")
     other = new_execution(environment="staging").line
-    assert ledger.history(other, "a", count=10) == []
+    assert ledger.history(other, "a", interval_ms=DAY_MS, count=10) == []
+    assert ledger.history(new_execution().line, "a", interval_ms=DAY_MS // 24, count=10) == []
 
 
 def test_a_bucket_has_one_point_the_latest_one(ledger: Ledger) -> None:
@@ -592,10 +685,16 @@ def test_a_bucket_has_one_point_the_latest_one(ledger: Ledger) -> None:
     assert (point.digest, point.execution_id) == ("after", again)
 
 
-def test_a_history_keeps_no_more_than_its_node_asks_for(ledger: Ledger) -> None:
+def test_a_history_keeps_the_latest_buckets(ledger: Ledger) -> None:
     for day in (1, 4, 2, 3):
-        commit_day(ledger, day, f"d{day}", max_history=2)
+        commit_day(ledger, day, f"d{day}", keep=2)
     assert [p.digest for p in history_of(ledger, "a")] == ["d4", "d3"]
+
+
+def test_a_plan_that_keeps_less_drops_nothing_that_another_keeps(ledger: Ledger) -> None:
+    for day, keep in ((1, 3), (2, 1), (3, 1), (4, 1)):
+        commit_day(ledger, day, f"d{day}", keep=keep)
+    assert [p.digest for p in history_of(ledger, "a")] == ["d4", "d3", "d2"]
 
 
 def test_buckets_before_the_epoch_have_a_history(ledger: Ledger) -> None:
@@ -607,19 +706,32 @@ def test_an_adhoc_execution_writes_no_history(ledger: Ledger) -> None:
     execution_id = commit_day(ledger, 1, "d1", adhoc=True)
     assert history_of(ledger, "a") == []
     own = ledger.get("acme", execution_id).line
-    assert ledger.history(own, "a", count=10) == []
+    assert ledger.history(own, "a", interval_ms=DAY_MS, count=10) == []
 
 
-def test_a_node_without_an_interval_has_no_history(ledger: Ledger) -> None:
-    commit_day(ledger, 1, "d1", interval_ns=None)
+def test_a_node_without_a_place_has_no_history(ledger: Ledger) -> None:
+    run_shard(ledger, started(ledger, plan_of([["a"]])), 0, 0, "a")
     assert history_of(ledger, "a") == []
 
 
 def test_a_failed_node_leaves_no_point(ledger: Ledger) -> None:
     execution_id = started(ledger, plan_of([["a"]]))
     token = claimed(ledger, execution_id)
-    ledger.commit(execution_id, 0, 0, token, [failed("a")], done=True)
+    ledger.commit(execution_id, 0, 0, token, [failed("a", place=place_at(1))], done=True)
     assert history_of(ledger, "a") == []
+
+
+def test_one_commit_may_write_places_of_several_intervals(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a", "b", "c"]]))
+    token = claimed(ledger, execution_id)
+    hourly = HistoryPlace(DAY_MS // 24, 5 * DAY_MS, 9, Pinned())
+    places = [place_at(5), hourly, place_at(5)]
+    nodes = [succeeded(n, place=p) for n, p in zip("abc", places, strict=True)]
+    ledger.commit(execution_id, 0, 0, token, nodes, done=True)
+    line = new_execution().line
+    assert len(history_of(ledger, "a")) == len(history_of(ledger, "c")) == 1
+    assert history_of(ledger, "b") == []
+    assert len(ledger.history(line, "b", interval_ms=DAY_MS // 24, count=9)) == 1
 
 
 # --- due ---------------------------------------------------------------------------------------
@@ -718,7 +830,6 @@ def test_what_ended_is_never_due(subject: LedgerUnderTest) -> None:
     ledger = subject.ledger
     ended = started(ledger, plan_of([["a"]]))
     run_shard(ledger, ended, 0, 0, "a")
-    ledger.advance(ended, 1)
     broken = started(ledger, plan_of([["a"]]))
     claimed(ledger, broken)
     ledger.fail(broken, ERROR)

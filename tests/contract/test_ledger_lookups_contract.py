@@ -15,10 +15,10 @@ from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from tests.support.ledgers import (
     DAY_MS,
-    DAY_NS,
     failed,
     memory_ledger,
     new_execution,
+    place_at,
     plan_of,
     redis_ledger,
     started,
@@ -41,16 +41,17 @@ def commit_day(ledger: Ledger, day: int, node_id: str = "a", **fields: object) -
     """Commit one node at a day, with the digest node and day, and return the execution's id."""
     value = fields.pop("value", b"1")
     assert isinstance(value, bytes)
-    plan = plan_of([[node_id, "broken"]], bucket_ns=day * DAY_NS)
-    execution_id = started(ledger, plan, **fields)
+    execution_id = started(ledger, plan_of([[node_id, "broken"]]), **fields)
     token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
-    nodes = [succeeded(node_id, value, digest=f"{node_id}{day}"), failed("broken")]
+    place = place_at(day)
+    done = succeeded(node_id, value, digest=f"{node_id}{day}", place=place)
+    nodes = [done, failed("broken", place=place)]
     ledger.commit(execution_id, 0, 0, token, nodes, done=True)
     return execution_id
 
 
 def up_to(day: int | None, count: int, node_id: str = "a") -> HistoryRequest:
-    return HistoryRequest(node_id, None if day is None else day * DAY_MS, count)
+    return HistoryRequest(node_id, DAY_MS, None if day is None else day * DAY_MS, count)
 
 
 def digests(points: list[HistoryPoint]) -> list[str]:
@@ -77,7 +78,7 @@ def test_points_are_newest_first_and_the_bound_is_among_them(ledger: Ledger) -> 
 
 def test_a_millisecond_before_a_bucket_its_point_is_not_seen(ledger: Ledger) -> None:
     commit_day(ledger, 2)
-    just_before = HistoryRequest("a", 2 * DAY_MS - 1, 10)
+    just_before = HistoryRequest("a", DAY_MS, 2 * DAY_MS - 1, 10)
     assert one(ledger, LINE, just_before) == []
 
 
@@ -102,7 +103,7 @@ def test_without_a_bound_the_latest_points_come(ledger: Ledger) -> None:
     for day in (1, 2, 3):
         commit_day(ledger, day)
     assert one(ledger, LINE, up_to(None, 2)) == ["a3", "a2"]
-    assert digests(ledger.history(LINE, "a", count=2)) == ["a3", "a2"]
+    assert digests(ledger.history(LINE, "a", interval_ms=DAY_MS, count=2)) == ["a3", "a2"]
 
 
 def test_each_request_has_its_own_answer_in_the_order_of_the_requests(ledger: Ledger) -> None:
@@ -123,6 +124,13 @@ def test_one_reading_may_span_lines_and_none_sees_another(ledger: Ledger) -> Non
     wanted = up_to(9, 9)
     found = ledger.histories([(STAGING, wanted), (adhoc, wanted), (LINE, wanted)])
     assert [digests(points) for points in found] == [["a2"], [], ["a1"]]
+
+
+def test_buckets_without_the_node_are_passed_over(ledger: Ledger) -> None:
+    for day in range(1, 301):
+        commit_day(ledger, day, "a" if day % 100 == 0 else "b")
+    assert one(ledger, LINE, up_to(299, 5)) == ["a200", "a100"]
+    assert one(ledger, LINE, up_to(201, 3, "b")) == ["b201", "b199", "b198"]
 
 
 def test_nothing_asked_for_is_nothing_found(ledger: Ledger) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
+import redis
 
 from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.datanode import NodeInput, SourceInput, WindowInput
-from qmtl.models.execution import HistoryPoint, Pin, Plan
+from qmtl.models.execution import Pin, Plan
 from qmtl.orchestrator.execution.ledger import CommitStatus, Ledger
 from qmtl.orchestrator.execution.planned import pinned
 from tests.support.ledgers import (
     DAY_MS,
-    DAY_NS,
     memory_ledger,
     new_execution,
+    place_at,
     plan_of,
     planned_node,
     redis_ledger,
@@ -32,69 +32,63 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
     return redis_ledger(request.getfixturevalue("settings")).ledger
 
 
-def reading(**revisions: int) -> Plan:
-    """Return the plan of node a, which reads these sources at these revisions."""
-    inputs = tuple(SourceInput(argument=v, variable=v) for v in revisions)
-    pins = tuple(Pin(variable=v, source=f"feed.{v}", revision=r) for v, r in revisions.items())
-    return msgspec.structs.replace(
-        plan_of([["a"]], bucket_ns=DAY_NS, max_history=5, inputs=inputs), pins=pins
-    )
-
-
-def begin(ledger: Ledger, plan: Plan) -> tuple[str, int]:
-    execution_id = started(ledger, plan)
+def begin(ledger: Ledger) -> tuple[str, int]:
+    execution_id = started(ledger, plan_of([["a"]]))
     return execution_id, ledger.claim(execution_id, 0, 0, lease_s=60.0).token
 
 
-def end(ledger: Ledger, begun: tuple[str, int], digest: str) -> None:
+def end(
+    ledger: Ledger, begun: tuple[str, int], digest: str, *, revision: int, of: str = "feed"
+) -> None:
     execution_id, token = begun
-    node = succeeded("a", digest=digest)
+    node = succeeded("a", digest=digest, place=place_at(1, revision=revision, of=of))
     status = ledger.commit(execution_id, 0, 0, token, [node], done=True)
-    assert status is CommitStatus.ACCEPTED
+    assert status is CommitStatus.ENDED
 
 
 def kept(ledger: Ledger) -> list[str]:
-    return [p.digest for p in ledger.history(new_execution().line, "a", count=10)]
+    points = ledger.history(new_execution().line, "a", interval_ms=DAY_MS, count=10)
+    return [point.digest for point in points]
 
 
 def test_a_late_commit_of_older_pins_leaves_the_newer_point(ledger: Ledger) -> None:
-    slow, fast = begin(ledger, reading(prices=9)), begin(ledger, reading(prices=10))
-    end(ledger, fast, "newer")
-    end(ledger, slow, "older")
+    slow, fast = begin(ledger), begin(ledger)
+    end(ledger, fast, "newer", revision=10)
+    end(ledger, slow, "older", revision=9)
     assert kept(ledger) == ["newer"]
     assert ledger.records(slow[0])["a"].digest == "older"  # its own record is untouched
 
 
 def test_newer_pins_and_equal_ones_replace_a_point(ledger: Ledger) -> None:
     for revision, digest in ((1, "first"), (2, "second"), (2, "again")):
-        end(ledger, begin(ledger, reading(prices=revision)), digest)
+        end(ledger, begin(ledger), digest, revision=revision)
         assert kept(ledger) == [digest]
 
 
-def test_every_source_counts_and_not_only_the_one_with_most_revisions(ledger: Ledger) -> None:
-    end(ledger, begin(ledger, reading(prices=5, news=100)), "newer")
-    end(ledger, begin(ledger, reading(prices=4, news=100)), "older")
-    assert kept(ledger) == ["newer"]
-
-
-def test_pins_that_a_node_does_not_rest_on_do_not_count(ledger: Ledger) -> None:
-    wide = reading(prices=1)
-    news = Pin(variable="news", source="feed.news", revision=100)
-    end(ledger, begin(ledger, msgspec.structs.replace(wide, pins=(*wide.pins, news))), "before")
-    end(ledger, begin(ledger, reading(prices=2)), "after")
-    assert kept(ledger) == ["after"]
-
-
 def test_revisions_of_different_sources_do_not_compare(ledger: Ledger) -> None:
-    end(ledger, begin(ledger, reading(prices=100)), "before")
-    end(ledger, begin(ledger, reading(quotes=1)), "after")
+    end(ledger, begin(ledger), "before", revision=100, of="prices")
+    end(ledger, begin(ledger), "after", revision=1, of="quotes")
     assert kept(ledger) == ["after"]
+
+
+def test_of_several_nodes_each_point_is_compared_with_its_own(ledger: Ledger) -> None:
+    end(ledger, begin(ledger), "newer", revision=10)
+    execution_id = started(ledger, plan_of([["a", "b"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    place = place_at(1, revision=9, of="feed")
+    nodes = [succeeded(n, digest="older", place=place) for n in "ab"]
+    ledger.commit(execution_id, 0, 0, token, nodes, done=True)
+    assert kept(ledger) == ["newer"]
+    (point,) = ledger.history(new_execution().line, "b", interval_ms=DAY_MS, count=10)
+    assert point.digest == "older"
 
 
 def test_a_node_counts_what_it_reads_through_nodes_and_windows() -> None:
     prices = SourceInput(argument="prices", variable="prices")
     itself = WindowInput(argument="past", binding="name_c", count=2)
     plan = Plan(
+        shape="s",
+        as_of_ns=0,
         nodes=(
             planned_node("a", inputs=(prices,)),
             planned_node("b", inputs=(NodeInput(argument="a", binding="a"),)),
@@ -110,16 +104,41 @@ def test_a_node_counts_what_it_reads_through_nodes_and_windows() -> None:
     assert revisions == {"a": 7, "b": 7, "c": 7, "d": 0}
 
 
-def test_points_and_plans_of_the_earlier_form_are_read_and_replaced(settings: Settings) -> None:
+def replaced(client: redis.Redis, keys: Keys) -> list[bytes]:
+    line = keys("hist", "acme", "golden_cross", "production", str(DAY_MS))
+    return client.lrange(f"{line}:{DAY_MS}:was", 0, -1)
+
+
+def test_redis_keeps_the_points_that_others_replaced(settings: Settings) -> None:
     client, keys = connect(settings.state_url, timeout_s=5.0), Keys(settings.cell)
     ledger = redis_ledger(settings).ledger
-    history = keys("hist", "acme", "golden_cross", "production", "a")
-    client.zadd(history, {f"{DAY_MS}:d0:e0": DAY_MS})
-    point = HistoryPoint(bucket_ms=DAY_MS, execution_id="e0", digest="d0")
-    assert ledger.history(new_execution().line, "a", count=10) == [point]
-    end(ledger, begin(ledger, reading(prices=1)), "d1")
-    assert kept(ledger) == ["d1"]
-    begun = begin(ledger, reading(prices=1))
-    client.hset(keys("exec", begun[0], "facts"), "a", f"{DAY_MS}:5")
-    end(ledger, begun, "d2")
-    assert kept(ledger) == ["d2"]
+    first = begin(ledger)
+    end(ledger, first, "d1", revision=1)
+    end(ledger, begin(ledger), "d1", revision=2)  # the same digest: nothing to tell
+    end(ledger, begin(ledger), "d2", revision=3)
+    end(ledger, begin(ledger), "late", revision=1)  # stays out
+    (was,) = replaced(client, keys)
+    assert was.startswith(b"a:d1:")
+    assert was.endswith(b":2@feed")
+
+
+def test_redis_keeps_a_bounded_number_of_replaced_points(settings: Settings) -> None:
+    client, keys = connect(settings.state_url, timeout_s=5.0), Keys(settings.cell)
+    ledger = redis_ledger(settings).ledger
+    for i in range(105):
+        end(ledger, begin(ledger), f"d{i}", revision=i)
+    found = replaced(client, keys)
+    assert len(found) == 100
+    assert found[-1].startswith(b"a:d103:")
+
+
+def test_redis_drops_a_bucket_with_all_that_stands_behind_it(settings: Settings) -> None:
+    client, keys = connect(settings.state_url, timeout_s=5.0), Keys(settings.cell)
+    ledger = redis_ledger(settings).ledger
+    for day, digest in ((1, "d1"), (1, "again"), (2, "d2")):
+        execution_id, token = begin(ledger)
+        node = succeeded("a", digest=digest, place=place_at(day, keep=1))
+        ledger.commit(execution_id, 0, 0, token, [node], done=True)
+    line = keys("hist", "acme", "golden_cross", "production", str(DAY_MS))
+    found = {key.decode() for key in client.scan_iter(f"{line}*")}
+    assert found == {line, f"{line}:keep", f"{line}:{2 * DAY_MS}"}

@@ -36,11 +36,12 @@ ERROR = ErrorRecord(code="QMTL-410", message="It raised.")
 
 @dataclass(frozen=True, slots=True)
 class LedgerUnderTest:
-    """A ledger, its outbox, and how time passes for them."""
+    """A ledger, its outbox, how time passes for them, and how another process sees the ledger."""
 
     ledger: Ledger
     outbox: Outbox
     pass_time: Callable[[float], None]
+    other: Callable[[], Ledger]
 
 
 class HandClock:
@@ -59,13 +60,18 @@ class HandClock:
 def memory_ledger() -> LedgerUnderTest:
     clock = HandClock()
     ledger = MemoryLedger(clock)
-    return LedgerUnderTest(ledger, MemoryOutbox(ledger), clock.pass_time)
+    return LedgerUnderTest(ledger, MemoryOutbox(ledger), clock.pass_time, lambda: ledger)
 
 
 def redis_ledger(settings: Settings) -> LedgerUnderTest:
     client = connect(settings.state_url, timeout_s=settings.connect_timeout_s)
     keys = Keys(settings.cell)
-    return LedgerUnderTest(RedisLedger(client, keys), RedisOutbox(client, keys), time.sleep)
+    return LedgerUnderTest(
+        RedisLedger(client, keys),
+        RedisOutbox(client, keys),
+        time.sleep,
+        lambda: RedisLedger(client, keys),
+    )
 
 
 def new_execution(**fields: Any) -> Execution:
