@@ -7,14 +7,16 @@ from qmtl.common.timeline import UNITS, parse_time
 from qmtl.models.datanode import AsOfInput, NodeInput, NodeSpec, SourceInput, SourceSpec
 from qmtl.models.execution import Plan
 from qmtl.models.strategy import StrategySpec
+from qmtl.orchestrator.execution.keys import CallKeys, input_keys, seeds
 from qmtl.orchestrator.execution.planning import (
-    Limits,
+    Fabric,
+    Planner,
     WindowKey,
+    estimated_us,
     latest_visible_ms,
-    plan_execution,
-    required,
-    window_keys,
+    window_of,
 )
+from qmtl.orchestrator.execution.shape import Limits, Shape, SourceKey, required
 
 DAY, HOUR = UNITS["d"], UNITS["h"]
 NOON = parse_time("2026-11-23T12:34:56Z")
@@ -62,16 +64,45 @@ GOLDEN = StrategySpec(
 )
 
 
-def planned(spec: StrategySpec, *targets: str, slots: int = 2, digest: str = "d") -> Plan:
-    nodes = required(spec, targets)
-    return plan_execution(
-        nodes,
+D, E = "d" * 32, "e" * 32  # digests of windows
+MILLISECOND_US = 1_000
+
+
+def shape_of(spec: StrategySpec, *targets: str) -> Shape:
+    return Shape.of(spec, targets, Limits(timeout_s=60.0, memory_bytes=1))
+
+
+def planned(
+    spec: StrategySpec,
+    *targets: str,
+    slots: int = 2,
+    cost_us: int = 50 * MILLISECOND_US,
+    there: tuple[str, ...] = (),
+) -> Plan:
+    shape = shape_of(spec, *targets)
+    return Planner(Fabric(slots, crossing_us=MILLISECOND_US)).plan(
+        shape,
         as_of_ns=NOON,
-        windows=dict.fromkeys(window_keys(nodes, NOON), digest),
+        windows=dict.fromkeys(shape.sources, D),
         pins=(),
-        slots=slots,
-        limits=Limits(timeout_s=60.0, memory_bytes=1),
+        cost_us=[cost_us] * len(shape.nodes),
+        there=there,
     )
+
+
+def call_keys(
+    spec: StrategySpec, *, digest: str = D, runtime: str = "r", as_of_ns: int = NOON
+) -> dict[str, str]:
+    shape = shape_of(spec)
+    given = input_keys(shape, as_of_ns, dict.fromkeys(shape.sources, digest), ())
+    found = CallKeys(shape, runtime).at(given)
+    return {name: found[place] for name, place in shape.named()}
+
+
+def names_of(plan: Plan) -> list[list[list[str]]]:
+    return [
+        [sorted(plan.nodes[i].names[0] for i in shard) for shard in stage] for stage in plan.stages
+    ]
 
 
 def test_targets_bring_their_ancestors_and_nothing_else() -> None:
@@ -85,13 +116,9 @@ def test_an_unknown_target_is_refused_with_the_names_there_are() -> None:
 
 
 def test_a_node_runs_at_its_own_bucket_and_reads_windows_cut_there() -> None:
-    hourly = node("hourly", PRICES, interval_ns=HOUR)
-    daily = node("daily", PRICES)
-    keys = window_keys([hourly, daily], NOON)
-    assert keys == (
-        WindowKey("prices", parse_time("2026-11-23T12:00:00Z")),
-        WindowKey("prices", MIDNIGHT),
-    )
+    hourly, daily = SourceKey("prices", HOUR), SourceKey("prices", DAY)
+    assert window_of(hourly, NOON) == WindowKey("prices", parse_time("2026-11-23T12:00:00Z"))
+    assert window_of(daily, NOON) == WindowKey("prices", MIDNIGHT)
 
 
 def test_a_point_is_visible_from_the_end_of_its_interval() -> None:
@@ -100,16 +127,31 @@ def test_a_point_is_visible_from_the_end_of_its_interval() -> None:
     assert latest_visible_ms(stamped_at_start, key) * 1_000_000 == MIDNIGHT - DAY
 
 
-def test_a_plan_puts_readers_behind_what_they_read() -> None:
-    plan = planned(GOLDEN)
-    stage_of = {
-        plan.nodes[i].names[0]: s
-        for s, shards in enumerate(plan.stages)
-        for shard in shards
-        for i in shard
-    }
-    assert stage_of == {"fast": 0, "slow": 0, "volume": 0, "cross": 1}
-    assert [len(shards) for shards in plan.stages] == [2, 1]
+def test_costly_nodes_that_do_not_read_each_other_run_side_by_side() -> None:
+    first, second = names_of(planned(GOLDEN))
+    assert (len(first), len(second)) == (2, 2)
+    assert ["cross"] in second
+
+
+def test_cheap_nodes_run_in_one_shard() -> None:
+    assert names_of(planned(GOLDEN, cost_us=1)) == [[["cross", "fast", "slow", "volume"]]]
+
+
+def test_one_slot_needs_one_shard() -> None:
+    assert len(names_of(planned(GOLDEN, slots=1))) == 1
+
+
+def test_what_is_there_runs_in_no_shard() -> None:
+    assert names_of(planned(GOLDEN, there=("id-fast", "id-slow"), slots=1)) == [
+        [["cross", "volume"]]
+    ]
+    everything = tuple(node.node_id for node in GOLDEN.nodes)
+    assert planned(GOLDEN, there=everything).stages == ()
+
+
+def test_an_estimate_does_not_change_while_a_cost_moves_a_little() -> None:
+    assert estimated_us(10_000) == estimated_us(10_200) != estimated_us(20_000)
+    assert 0.75 < estimated_us(10_000) / 10_000 <= 1.0
 
 
 def test_two_names_of_one_computation_run_once_under_the_larger_limits() -> None:
@@ -121,27 +163,42 @@ def test_two_names_of_one_computation_run_once_under_the_larger_limits() -> None
     spec = StrategySpec(
         name="t", interval_ns=DAY, description="", sources=GOLDEN.sources, nodes=twins
     )
-    first, second = planned(spec).nodes
+    first, second = shape_of(spec).nodes
     assert first.names == ("a", "b")
     assert (first.timeout_s, first.retries, first.max_history) == (9.0, 3, 1_000)
     assert [i.binding for i in second.inputs if isinstance(i, NodeInput)] == ["same", "same"]
 
 
-def test_a_content_key_changes_with_the_data_and_with_nothing_else() -> None:
-    keys = {n.names[0]: n.content_key for n in planned(GOLDEN).nodes}
-    again = {n.names[0]: n.content_key for n in planned(GOLDEN, slots=1).nodes}
-    other = {n.names[0]: n.content_key for n in planned(GOLDEN, digest="e").nodes}
-    assert keys == again
-    assert all(keys[name] != other[name] for name in keys)
+def test_a_call_key_changes_with_data_and_runtime_and_with_nothing_else() -> None:
+    keys = call_keys(GOLDEN)
+    assert keys == call_keys(GOLDEN)
+    for other in (call_keys(GOLDEN, digest=E), call_keys(GOLDEN, runtime="s")):
+        assert all(keys[name] != other[name] for name in keys)
 
 
-def test_the_time_is_part_of_a_content_key_only_where_it_is_asked_for() -> None:
-    clockwork = node("clockwork", AsOfInput(argument="as_of"), interval_ns=HOUR)
+def test_what_is_not_cached_and_what_reads_it_has_no_call_key() -> None:
+    drawn = node("drawn", PRICES, cache=False)
+    spec = StrategySpec(
+        name="t",
+        interval_ns=DAY,
+        description="",
+        sources=GOLDEN.sources,
+        nodes=(node("fast", PRICES), drawn, node("sum", reads("drawn"), reads("fast"))),
+    )
+    keys = call_keys(spec)
+    assert (bool(keys["fast"]), keys["drawn"], keys["sum"]) == (True, "", "")
+
+
+def test_the_time_is_part_of_a_key_only_where_it_is_asked_for() -> None:
+    clockwork = node("clockwork", AsOfInput(argument="as_of"), interval_ns=HOUR, seeded=True)
     spec = StrategySpec(name="t", interval_ns=HOUR, description="", sources=(), nodes=(clockwork,))
-    at = [
-        plan_execution(
-            spec.nodes, as_of_ns=t, windows={}, pins=(), slots=1, limits=Limits(1.0, 1)
-        ).nodes[0]
-        for t in (NOON, NOON + 1, NOON + HOUR)
+    at = [call_keys(spec, as_of_ns=t)["clockwork"] for t in (NOON, NOON + 1, NOON + HOUR)]
+    assert at[0] == at[1] != at[2]
+    drawn = [
+        seeds(shape_of(spec), t, {}, ())["id-clockwork"] for t in (NOON, NOON + 1, NOON + HOUR)
     ]
-    assert at[0].content_key == at[1].content_key != at[2].content_key
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_node_whose_time_plays_no_part_has_one_key_at_every_time() -> None:
+    assert call_keys(GOLDEN, as_of_ns=NOON) == call_keys(GOLDEN, as_of_ns=NOON + 5 * DAY)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from qmtl.common.recent import Recent
 from qmtl.models.strategy import StrategySpec, StrategyVersion
 from qmtl.orchestrator.execution.ledger import Ledger
-from qmtl.orchestrator.execution.recent import Recent, Recents
+from qmtl.orchestrator.execution.recent import Recents
+from qmtl.orchestrator.execution.shape import Limits
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
@@ -18,7 +20,7 @@ PLAN, OTHER_PLAN = plan_of([["a"]]), plan_of([["b"]])
 
 def recents(ledger: Ledger, state: MemoryStateStore | None = None) -> Recents:
     registry = Registry(MemoryGraphStore(), state or MemoryStateStore(), MemoryPointStore())
-    return Recents(ledger, registry)
+    return Recents(ledger, registry, Limits(60.0, 1))
 
 
 def version(text: str, *, complete: bool = True) -> StrategyVersion:

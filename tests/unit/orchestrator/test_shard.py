@@ -9,8 +9,9 @@ from qmtl.orchestrator.execution.commits import (
     COMMIT_EVERY_S,
     MESSAGE_LIMIT,
     TEXT_LIMIT,
+    Addresses,
     Commits,
-    node_commit,
+    record_of,
 )
 from qmtl.orchestrator.execution.lease import Lease
 from qmtl.sandbox.calls import NodeError, Outcome
@@ -25,9 +26,9 @@ def test_an_outcome_is_committed_while_the_node_after_it_still_runs(
     ledger = memory_ledger().ledger
     execution_id = started(ledger, plan_of([["quick", "slow"]]))
     token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
-    commits = Commits(ledger, Lease(ledger, execution_id, 0, 0, token, 60.0))
-    commits.add(succeeded("quick"))
-    assert ledger.records(execution_id)["quick"].state is NodeState.RUNNING
+    commits = Commits(ledger, Lease(ledger, execution_id, 0, 0, token, 60.0), Addresses(), 1)
+    commits.add(succeeded("quick").record, b"1")
+    assert ledger.records(execution_id) == {}
     clock[0] += COMMIT_EVERY_S
     assert commits.look() is False
     assert ledger.records(execution_id)["quick"].state is NodeState.SUCCEEDED
@@ -38,7 +39,7 @@ def test_what_an_executor_says_is_cut() -> None:
     outcome = Outcome(
         node_id="a", state="FAILED", error=NodeError("QMTL-410", long, long), logs=long
     )
-    record = node_commit(outcome, 1).record
+    record = record_of(outcome, 1)
     assert record.error is not None
     texts = (record.error.message, record.error.traceback, record.logs)
     assert tuple(map(len, texts)) == (MESSAGE_LIMIT, TEXT_LIMIT, TEXT_LIMIT)
