@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Self
 
 from qmtl.common.clock import now_ns
 from qmtl.common.errors import NODE_DIED, NODE_TIMED_OUT, SandboxFailure
+from qmtl.common.recent import Recent
 from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.evaluate import failed
+from qmtl.sandbox.loading import ENDING_S, POLL_S, Stop, Stopped, load
 from qmtl.sandbox.process import ChildDied, ChildProcess
-from qmtl.sandbox.protocol import Define, Load, Loaded, Outcomes, Request, WireCall
+from qmtl.sandbox.protocol import Define, Load, Outcomes, Request, WireCall
 from qmtl.sandbox.shard import Shard
-from qmtl.sandbox.tables import MOST_TABLES, CallTable, Ranges, Recent, Selection, Table, ranges_of
+from qmtl.sandbox.tables import CallTable, Ranges, Selection, Table, kept_tables, ranges_of
 from qmtl.sandbox.watch import Watch
 
-POLL_S = 0.05  # how often a cancel is looked for, and how late a limit is noticed
-START_TIMEOUT_S = 30.0
-LOAD_TIMEOUT_S = 30.0
-_ENDING_S = 1.0
 _SECOND = 1_000_000_000
 _NONE: Mapping[int, Call] = MappingProxyType({})
-
-Stop = Callable[[], bool]
 
 
 class _Overdue(Exception):
     """The call that runs is over its limit."""
-
-
-class _Stopped(Exception):
-    """The caller wants the run to end."""
 
 
 class Executor:
@@ -49,8 +40,8 @@ class Executor:
         self._child: ChildProcess | None = None
         self._load_error: NodeError | None = None
         self._fresh = False  # whether the child was started in the present run
-        self._tables: Recent[str, Table] = Recent(MOST_TABLES)
-        self._sent: Recent[str, bool] = Recent(MOST_TABLES)  # what the child keeps
+        self._tables: Recent[Table] = kept_tables(len)
+        self._sent: Recent[int] = kept_tables(_itself)  # how many calls of what the child keeps
 
     @classmethod
     def start(
@@ -119,6 +110,9 @@ class Executor:
             SandboxFailure: No process could be started.
         """
         outcomes: list[Outcome] = []
+        if changed:
+            inside = set(places)
+            changed = {place: call for place, call in changed.items() if place in inside}
         selection, ranges = self._select(table, places, changed)
         tell = on_outcomes or outcomes.extend
         shard = Shard(table.name, ranges, changed, selection, values, tell)
@@ -130,7 +124,7 @@ class Executor:
                     shard.fail(child)
                 elif self._attend(child, table, shard, stop):
                     break
-        except _Stopped:
+        except Stopped:
             self.close()
         return outcomes
 
@@ -184,24 +178,24 @@ class Executor:
         if kept is None:
             kept = Table(table.calls)
             if table.name:
-                self._tables.put(table.name, kept)
+                self._tables.keep(table.name, kept)
         ranges = ranges_of(places)
         return kept.select(ranges, changed), ranges
 
     def _attend(self, child: ChildProcess, table: CallTable, shard: Shard, stop: Stop) -> bool:
         """Have calls made; tell whether the run is over. Else a call has ended badly."""
         fresh, self._fresh = self._fresh, False
-        requests = self._requests(table, shard)
+        run = shard.request()
         watch = Watch(shard.calls)
         try:
-            child.send(*requests)
+            child.send(*self._definition(table), run)
             self._follow(child, shard, watch, stop)
         except _Overdue:
             self.close()
             if (position := _culprit(shard, watch)) is not None:
                 shard.end(position, _timed_out(shard.calls[position], watch.elapsed_s))
         except ChildDied:
-            child.wait_end(_ENDING_S)
+            child.wait_end(ENDING_S)
             watch.see(child.mark)
             self._child, ending = None, child.kill()
             if fresh or watch.call is not None:  # one that died idle is replaced
@@ -217,21 +211,20 @@ class Executor:
             return True
         return False
 
-    def _requests(self, table: CallTable, shard: Shard) -> list[Request]:
-        """Return what has the child make the pending calls, with the table where it lacks it."""
-        run = shard.request()
-        if table.name and self._sent.get(table.name):
-            return [run]
+    def _definition(self, table: CallTable) -> list[Request]:
+        """Return what makes the child keep a table, where it does not."""
+        if table.name and self._sent.get(table.name) is not None:
+            return []
         define = Define(table.name, [WireCall.of(call) for call in table.calls])
-        self._sent.put(table.name, True)
-        return [define, run]
+        self._sent.keep(table.name, len(table.calls))
+        return [define]
 
     def _follow(self, child: ChildProcess, shard: Shard, watch: Watch, stop: Stop) -> None:
         """Take outcomes until the child has made every call that can be made.
 
         Raises:
             _Overdue: A call is over its limit.
-            _Stopped: The caller wants the run to end.
+            Stopped: The caller wants the run to end.
             ChildDied: The child ended.
             SandboxFailure: It says what cannot be.
         """
@@ -247,7 +240,7 @@ class Executor:
                 if reply.finished:
                     raise SandboxFailure("An executor did not make all calls.")
             if stop():
-                raise _Stopped
+                raise Stopped
             left_s = watch.left_s(child.mark)
             if left_s <= 0:
                 raise _Overdue
@@ -260,7 +253,7 @@ class Executor:
             return self._load_error
         child = ChildProcess(value_limit_bytes=self._load.value_limit_bytes)
         try:
-            self._load_error = _load(child, self._load, stop)
+            self._load_error = load(child, self._load, stop)
         except BaseException:
             child.kill()
             raise
@@ -268,8 +261,12 @@ class Executor:
             child.kill()
             return self._load_error
         self._child, self._fresh = child, True
-        self._sent = Recent(MOST_TABLES)
+        self._sent = kept_tables(_itself)
         return child
+
+
+def _itself(count: int) -> int:
+    return count
 
 
 def _never() -> bool:
@@ -285,37 +282,6 @@ def _culprit(shard: Shard, watch: Watch) -> int | None:
     """Return the call that ran, the first one left where none was seen to run, or None."""
     left = shard.runnable()
     return watch.position if watch.position in left else next(iter(left), None)
-
-
-def _load(child: ChildProcess, request: Load, stop: Stop) -> NodeError | None:
-    """Return why the module cannot be executed; None where it was.
-
-    Raises:
-        SandboxFailure: The child ended or was silent before it came to the module.
-        _Stopped: The caller wants the run to end.
-    """
-    deadline = time.monotonic() + START_TIMEOUT_S
-    ready = False
-    try:
-        child.send(request)
-        while (left_s := deadline - time.monotonic()) > 0:
-            for reply in child.receive(min(POLL_S, left_s)):
-                if isinstance(reply, Loaded):
-                    return reply.error
-                ready = True
-                deadline = time.monotonic() + LOAD_TIMEOUT_S
-            if stop():
-                raise _Stopped
-    except ChildDied:
-        child.wait_end(_ENDING_S)
-        message = f"The process {child.kill()} while it executed the module."
-        code = NODE_DIED
-    else:
-        message = f"The module took longer than {LOAD_TIMEOUT_S:g} s to execute."
-        code = NODE_TIMED_OUT
-    if not ready:
-        raise SandboxFailure(f"An executor was not ready. {message}")
-    return NodeError(code, message)
 
 
 def _timed_out(call: Call, elapsed_s: float) -> Outcome:

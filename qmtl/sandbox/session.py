@@ -6,10 +6,11 @@ import time
 from typing import Protocol
 
 from qmtl.common.errors import SandboxFailure
+from qmtl.common.recent import Recent
 from qmtl.sandbox.evaluate import Evaluator
 from qmtl.sandbox.progress import Progress
 from qmtl.sandbox.protocol import Define, Run, WireOutcome
-from qmtl.sandbox.tables import MOST_TABLES, Recent, Selection, Table
+from qmtl.sandbox.tables import Selection, Table, kept_tables
 
 
 class Reports(Protocol):
@@ -43,13 +44,13 @@ class Session:
         self._memory = memory
         self._reports = reports
         self._progress = progress
-        self._tables: Recent[str, Table] = Recent(MOST_TABLES)
+        self._tables: Recent[Table] = kept_tables(len)
 
     def define(self, define: Define) -> None:
         """Keep a table."""
         keys: dict[str, str] = {}  # each key once, so that looking it up compares no text
         calls = [wire.to_call(keys) for wire in define.calls]
-        self._tables.put(define.name, Table(calls))
+        self._tables.keep(define.name, Table(calls))
 
     def run(self, run: Run) -> None:
         """Make the calls whose inputs have values; those of a failed call's readers have none."""

@@ -7,19 +7,16 @@ so agree on what is kept.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, Self, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Self, TypeVar
 
 from msgspec import Struct
 
 from qmtl.common.codec import digest, encode
+from qmtl.common.recent import Recent
 from qmtl.sandbox.calls import Call
 
-MOST_TABLES = 4  # a version has one for each set of targets; 1,000 calls take about 1 MB
-MOST_LAYOUTS = 16  # of one table; one for each shard that it is run as
-
-_K = TypeVar("_K")
+KEPT_CALLS = 40_000  # in the tables of one executor; 1,000 take about 1 MB
 _V = TypeVar("_V")
 Ranges = tuple[int, ...]  # first place, place after the last, first place, ...
 
@@ -46,25 +43,6 @@ class CallTable(Struct, frozen=True):
         calls = tuple(calls)
         fields = [[getattr(call, name) for name in Call.__struct_fields__] for call in calls]
         return cls(digest(encode(fields)), calls)
-
-
-class Recent(Generic[_K, _V]):
-    """A mapping that keeps what was used last."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._items: OrderedDict[_K, _V] = OrderedDict()
-
-    def get(self, key: _K) -> _V | None:
-        if key in self._items:
-            self._items.move_to_end(key)
-        return self._items.get(key)
-
-    def put(self, key: _K, value: _V) -> None:
-        self._items[key] = value
-        self._items.move_to_end(key)
-        if len(self._items) > self._limit:
-            self._items.popitem(last=False)
 
 
 class Layout(NamedTuple):
@@ -113,7 +91,11 @@ class Table:
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls = calls
         self._renewable = [n for n, call in enumerate(calls) if call.renewable]
-        self._layouts: Recent[Ranges, Layout] = Recent(MOST_LAYOUTS)
+        # Room for two ways of cutting the table into shards.
+        self._layouts: Recent[Layout] = Recent(2 * len(calls), lambda layout: len(layout.kept))
+
+    def __len__(self) -> int:
+        return len(self._calls)
 
     def select(self, ranges: Ranges, changed: Mapping[int, Call]) -> Selection:
         """Return the calls at some places, those that differ this time in place of the table's.
@@ -143,8 +125,17 @@ class Table:
         layout = self._layouts.get(ranges)
         if layout is None:
             layout = Layout.of(calls)
-            self._layouts.put(ranges, layout)
+            self._layouts.keep(ranges, layout)
         return layout
+
+
+def kept_tables(count: Callable[[_V], int]) -> Recent[_V]:
+    """Return what keeps tables, or what stands for one; it drops alike on both sides.
+
+    Args:
+        count: Tells how many calls a table has.
+    """
+    return Recent(KEPT_CALLS, count)
 
 
 def ranges_of(places: Sequence[int]) -> Ranges:

@@ -22,7 +22,7 @@ from qmtl.sandbox.lookups import pack_query, pack_window
 from qmtl.sandbox.pool import ExecutorPool
 from qmtl.sandbox.process import ChildProcess
 from qmtl.sandbox.protocol import Request
-from qmtl.sandbox.tables import MOST_TABLES, CallTable
+from qmtl.sandbox.tables import KEPT_CALLS, CallTable
 
 GIB = 1024**3
 SOURCE = """
@@ -419,15 +419,24 @@ def test_a_new_child_gets_the_table_and_the_values_that_are_still_read(sent: lis
 
 
 def test_a_table_that_was_not_used_for_long_is_sent_again(sent: list[str]) -> None:
-    tables = [CallTable.of([call("a", "plus", params=(("x", n),))]) for n in range(MOST_TABLES + 1)]
+    unused = tuple(call(str(n), "zero") for n in range(KEPT_CALLS // 2 - 1))
+    tables = [
+        CallTable(f"t{n}", (call("a", "plus", params=(("x", n),)), *unused)) for n in range(3)
+    ]
     with executor() as ready:
         sent.clear()
-        for n in [*range(MOST_TABLES), 0, MOST_TABLES, 0, 1]:
+        for n in (0, 1, 0, 2, 0, 1):
             assert values(ready.run_table(tables[n], range(1), {})) == {"a": n + 1}
-        assert sent.count("Define") == MOST_TABLES + 2
-        assert values(ready.run([call("once", "zero")], {})) == {"once": 0}
-        assert values(ready.run([call("once", "zero")], {})) == {"once": 0}
-        assert sent.count("Define") == MOST_TABLES + 4
+    assert "".join(name[0] for name in sent) == "DRDRRDRRDR"
+
+
+def test_calls_that_are_made_once_are_sent_with_each_run(sent: list[str]) -> None:
+    with executor() as ready:
+        sent.clear()
+        for x in (1, 2):
+            once = [call("a", "plus", params=(("x", x),))]
+            assert values(ready.run(once, {})) == {"a": x + 1}
+    assert sent == ["Define", "Run"] * 2
 
 
 def test_calls_that_differ_this_time_are_made_in_place_of_the_tables(sent: list[str]) -> None:

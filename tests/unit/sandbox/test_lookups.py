@@ -12,7 +12,7 @@ import pytest
 
 from qmtl.common.codec import decode, encode
 from qmtl.common.errors import CorruptValue
-from qmtl.sandbox.calls import Call, Outcome
+from qmtl.sandbox.calls import Call, LookupKind, Outcome
 from qmtl.sandbox.evaluate import Evaluator, load_module
 from qmtl.sandbox.lookups import pack_query, pack_window, unpack, unpack_query, unpack_window
 
@@ -174,7 +174,10 @@ def test_no_reader_and_no_attempt_sees_what_another_does_to_a_window() -> None:
         "    return tries\n"
     )
     evaluator = Evaluator(load_module(source, "demo"))
-    lookups = (("past", "window", "w"), ("signals", "query", "q"))
+    lookups: tuple[tuple[str, LookupKind, str], ...] = (
+        ("past", "window", "w"),
+        ("signals", "query", "q"),
+    )
     values = {"w": days([]), "q": peers(x=1)}
     call = Call(node_id="n", function="f", lookups=lookups, retries=1)
     untouched = [[], {"other.x": 1}]

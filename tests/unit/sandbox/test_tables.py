@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qmtl.sandbox.calls import Call
-from qmtl.sandbox.tables import CallTable, Layout, Recent, Table, places_of, ranges_of
+from qmtl.sandbox.tables import CallTable, Layout, Table, places_of, ranges_of
 
 
 def call(node_id: str, *reads: str, **changes: object) -> Call:
@@ -76,12 +76,3 @@ def test_each_run_has_parameters_of_its_own_where_a_node_could_change_them() -> 
     assert isinstance(value, list)
     value.append(3)
     assert table.select((0, 1), {}).calls[0].params == (("sizes", [1, 2]),)
-
-
-def test_what_was_not_used_for_longest_is_dropped() -> None:
-    recent: Recent[str, int] = Recent(2)
-    for key in "ab":
-        recent.put(key, 1)
-    recent.get("a")
-    recent.put("c", 1)
-    assert [recent.get(key) for key in "abc"] == [1, None, 1]
