@@ -51,6 +51,7 @@ SOURCE_LIMIT_BYTES = 4 * 1024 * 1024  # 10,000 nodes written out are more than t
 DAY_NS = 86_400 * 1_000_000_000
 FIRST_DAY_NS = 946_684_800 * 1_000_000_000  # 2000-01-01
 BUSY_S = 0.01
+REGISTER_S = 600.0  # for 10,000 nodes on a machine that has more to do
 WORKERS = {"control": "workers.control", "nodes": "workers.nodes", "web": "workers.web"}
 
 
@@ -74,6 +75,7 @@ class Qmtl:
     Attributes:
         services: Of this process.
         last: The latest run of each workload.
+        refused: Why a workload could not be deployed.
     """
 
     name = "qmtl"
@@ -91,6 +93,7 @@ class Qmtl:
         )
         self._folder = folder
         self._deployed: set[str] = set()
+        self.refused: dict[str, str] = {}
         self._day = 0
         self._processes: dict[str, GuardedProcess] = {}
         self._http: http.client.HTTPConnection | None = None
@@ -110,10 +113,20 @@ class Qmtl:
         """The main process of each worker, by name."""
         return {name: process.pid for name, process in self._processes.items()}
 
+    def prepare(self, workloads: Sequence[Workload]) -> None:
+        """Deploy workloads before anything is timed; the runs of one that is refused will fail."""
+        for workload in workloads:
+            try:
+                self.deploy(workload)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+                self.refused[workload.name] = str(error)
+
     def deploy(self, workload: Workload) -> None:
         """Register a workload and make it active, once."""
         if workload.name in self._deployed:
             return
+        if workload.name in self.refused:
+            raise NotComputed(self.refused[workload.name])
         self._carry_out("submit_strategy", {"source": text(workload)})
         self._carry_out(
             "activate_strategy", {"strategy": workload.name, "environment": ENVIRONMENT}
@@ -123,7 +136,7 @@ class Qmtl:
     def _carry_out(self, operation: str, request: dict[str, Any]) -> None:
         orchestrator = self.services.orchestrator
         submission, _ = orchestrator.submit(TENANT, operation=operation, request=request, by=BY)
-        ended = orchestrator.wait_for_submission(TENANT, submission.id, timeout_s=TIMEOUT_S)
+        ended = orchestrator.wait_for_submission(TENANT, submission.id, timeout_s=REGISTER_S)
         if ended.problem is not None or ended.result is None:
             raise NotComputed(f"{operation}: {ended.problem or ended.state}")
 

@@ -9,7 +9,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -82,8 +82,7 @@ def measure(*, short: bool = False, only: Sequence[str] = ()) -> Report:
     """Start everything, run it side by side, end it, and return what came."""
     extent = SHORT if short else Extent()
     if only:
-        extent = Extent(extent.rounds, extent.warm, extent.bursts, extent.burst, extent.peers,
-                        tuple(n for n in ALL if n in only))  # fmt: skip
+        extent = replace(extent, workloads=tuple(name for name in ALL if name in only))
     say = Console(stderr=True, highlight=False).print
     functions.calibrate()
     with running(extent, say) as field:
@@ -114,6 +113,8 @@ def running(extent: Extent, say: Callable[[str], None]) -> Iterator[Field]:
             say(f"starting {system.name} {system.version}")
             ending.callback(system.stop)
             system.start()
+        say("registering the workloads")
+        qmtl.prepare([workload("w5" if n == "throughput" else n) for n in extent.workloads])
         yield field
 
 
@@ -132,7 +133,7 @@ def _report(field: Field, extent: Extent, say: Callable[[str], None]) -> Report:
             if n in ISSUED
             for s in field.missing
         ]
-        if "growth" in group:
+        if "growth" in group:  # before anything else adds to it
             peaks = memory.peaks_mb(field.qmtl.pids)
     if "throughput" in extent.workloads:
         timings += bursts(field, extent, numbers, say)
