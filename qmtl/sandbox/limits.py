@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def import_libraries(source_text: str) -> None:
     Whatever cannot be imported is left to the source itself, where its author sees the line.
     """
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        for item in ast.walk(ast.parse(source_text)):
+        for item in _statements(ast.parse(source_text)):
             names = [alias.name for alias in item.names] if isinstance(item, ast.Import) else []
             if isinstance(item, ast.ImportFrom) and item.module and not item.level:
                 names = [item.module]
@@ -39,6 +40,16 @@ def import_libraries(source_text: str) -> None:
                 with suppress(Exception):
                     importlib.import_module(name)
     _start_polars()
+
+
+def _statements(module: ast.Module) -> Iterator[ast.AST]:
+    """Walk the statements alone, which are few beside the expressions."""
+    waiting: list[ast.AST] = [module]
+    while waiting:
+        item = waiting.pop()
+        yield item
+        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+            waiting += getattr(item, block, ())
 
 
 def _start_polars() -> None:
