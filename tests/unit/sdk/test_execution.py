@@ -7,14 +7,16 @@ import pytest
 
 from qmtl.common.codec import digest, encode
 from qmtl.common.timeline import floor_bucket, parse_time
+from qmtl.orchestrator.execution.keys import seeds
 from qmtl.orchestrator.execution.lookups import lookup_digest, resolve
-from qmtl.orchestrator.execution.planning import Limits, plan_execution, window_keys
-from qmtl.orchestrator.execution.shard import calls_of
+from qmtl.orchestrator.execution.planning import window_of
+from qmtl.orchestrator.execution.shape import Limits
+from qmtl.orchestrator.execution.shape import Shape as ServersShape
 from qmtl.sdk.data import read_inputs
 from qmtl.sdk.execution import Walk
 from qmtl.sdk.memo import Memo
 from qmtl.sdk.pipeline import Pipeline
-from qmtl.sdk.shape import Shape, SourceKey
+from qmtl.sdk.shape import Shape
 
 TEXT = """
 import random
@@ -53,34 +55,21 @@ PRICES = pd.Series(
 @pytest.mark.parametrize("as_of", ["2026-01-15T07:00:00Z", "2026-01-20T23:30:00Z"])
 def test_keys_seeds_and_times_are_those_of_the_servers_planner_at_every_bucket(as_of: str) -> None:
     spec, as_of_ns = Pipeline.from_source(TEXT).spec, parse_time(as_of)
-    windows = {key: digest(encode(str(key))) for key in window_keys(spec.nodes, as_of_ns)}
+    servers = ServersShape.of(spec, (), LIMITS)
+    windows = {key: digest(encode(str(window_of(key, as_of_ns)))) for key in servers.sources}
     lookups = resolve(spec.nodes, [], [])
-    plan = plan_execution(
-        spec.nodes,
-        as_of_ns=as_of_ns,
-        windows=windows,
-        pins=(),
-        slots=1,
-        limits=LIMITS,
-        lookups=lookups,
-    )
+    drawn = seeds(servers, as_of_ns, windows, lookups)
     shape = Shape.of(spec, (), LIMITS)
-    by_node = {n.name: n for n in spec.nodes}
-    keys = {
-        str(SourceKey(key.variable, node.interval_ns)): told
-        for key, told in windows.items()
-        for node in spec.nodes
-        if floor_bucket(as_of_ns, node.interval_ns) == key.bucket_ns
-    }
+    keys = {str(key): told for key, told in windows.items()}
     keys |= {each.key: lookup_digest(each) for each in lookups}
-    for step, planned, call in zip(shape.steps, plan.nodes, calls_of(plan.nodes), strict=True):
-        bucket_ns = floor_bucket(as_of_ns, by_node[planned.names[0]].interval_ns)
-        keys[planned.node_id] = step.content_key(keys, bucket_ns)
-        assert keys[planned.node_id] == planned.content_key
-        ours = step.call_at(bucket_ns, planned.content_key)
-        assert (ours.seed, ours.as_of_ns, ours.params) == (call.seed, call.as_of_ns, call.params)
-        assert [argument for argument, _ in ours.inputs] == [a for a, _ in call.inputs]
-        assert ours.lookups == call.lookups
+    for step, node, call in zip(shape.steps, servers.nodes, servers.table.calls, strict=True):
+        bucket_ns = floor_bucket(as_of_ns, node.interval_ns)
+        key = keys[node.node_id] = step.content_key(keys, bucket_ns)
+        ours = step.call_at(bucket_ns, key)
+        assert ours.seed == drawn.get(node.node_id)
+        assert ours.as_of_ns == tuple((argument, bucket_ns) for argument, _ in call.as_of_ns)
+        assert (ours.inputs, ours.params, ours.lookups) == (call.inputs, call.params, call.lookups)
+    assert set(drawn) == {node.node_id for node in servers.nodes if node.names == ("drawn",)}
 
 
 def walk(text: str, *, memo: Memo | None = None) -> Walk:
