@@ -85,8 +85,8 @@ def connect(settings: Settings) -> Stores:
         graph=Neo4jGraphStore(driver, settings.graph_database),
         state=RedisStateStore(redis, keys),
         points=RedisPointStore(redis, keys),
-        ledger=RedisLedger(redis, keys),
-        outbox=RedisOutbox(redis, keys),
+        ledger=RedisLedger(redis, keys, memo_ttl_s=settings.memo_ttl_s),
+        outbox=RedisOutbox(redis, keys, retention_s=settings.outbox_retention_s),
         topic=KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s),
     )
 

@@ -125,6 +125,10 @@ class Orchestrator:
         """Return how many commits wait to be mirrored."""
         return self._outbox.backlog()
 
+    def put_aside(self) -> int:
+        """Return how many commits could not be mirrored and were put aside."""
+        return self._outbox.put_aside()
+
     def _now_ms(self) -> int:
         return self._clock() // 1_000_000
 

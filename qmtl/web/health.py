@@ -39,6 +39,13 @@ class ReadyView(Wire):
         allow_none=True,
         metadata={"description": "Commits that Kafka has not got yet; null where nobody can tell."},
     )
+    put_aside = fields.Integer(
+        allow_none=True,
+        metadata={
+            "description": "Commits that could not be mirrored, whatever Kafka does; null where "
+            "nobody can tell."
+        },
+    )
 
 
 @health.route("GET", "/healthz", {200: HealthView})
@@ -67,7 +74,8 @@ def get_readiness() -> Answer:
     body = {
         "status": "ready" if ready else "not ready",
         "checks": checks,
-        "backlog": _backlog(),
+        "backlog": _count(services().orchestrator.backlog),
+        "put_aside": _count(services().orchestrator.put_aside),
     }
     return Answer(body, 200 if ready else 503)
 
@@ -79,8 +87,8 @@ def _ask(name: str, ping: Callable[[], Mapping[str, str | None]]) -> Mapping[str
         return {name: error.detail}
 
 
-def _backlog() -> int | None:
+def _count(ask: Callable[[], int]) -> int | None:
     try:
-        return services().orchestrator.backlog()
+        return ask()
     except QmtlError:
         return None

@@ -161,6 +161,9 @@ class ToldOrchestrator:
             raise Unavailable("redis", "away")
         return 3
 
+    def put_aside(self) -> int:
+        return self.backlog() - 2
+
     def _raise_trouble(self) -> None:
         if self.trouble is not None:
             raise self.trouble

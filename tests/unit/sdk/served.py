@@ -17,6 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from qmtl.bootstrap import Stores, System, build
 from qmtl.common.clock import now_ms
 from qmtl.common.settings import Settings
+from qmtl.models.execution import Priority
 from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.execution.memory.outbox import MemoryOutbox
 from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
@@ -41,16 +42,34 @@ class Threads:
     def submission(self, tenant: str, submission_id: str) -> None:
         self._do(lambda s: s.submissions.carry_out(tenant, submission_id, at_ms=now_ms()))
 
-    def advance(self, tenant: str, execution_id: str, stage: int) -> None:
+    def advance(
+        self,
+        tenant: str,
+        execution_id: str,
+        stage: int,
+        *,
+        priority: Priority = Priority.NORMAL,  # noqa: ARG002 - two threads take what comes
+    ) -> None:
         self._do(lambda s: s.advancer.advance(tenant, execution_id, stage))
 
-    def shards(self, tenant: str, execution_id: str, stage: int, shards: Sequence[int]) -> None:
+    def shards(
+        self,
+        tenant: str,
+        execution_id: str,
+        stage: int,
+        shards: Sequence[int],
+        *,
+        priority: Priority = Priority.NORMAL,  # noqa: ARG002 - likewise
+    ) -> None:
         def run(system: System) -> None:
             for shard in shards:
-                system.runner.run(tenant, execution_id, stage, shard)
+                system.advancer.run_shard(tenant, execution_id, stage, shard)
             system.advancer.advance(tenant, execution_id, stage + 1)
 
         self._do(run)
+
+    def queued(self) -> int:
+        return 0
 
     def close(self) -> None:
         self._pool.shutdown()

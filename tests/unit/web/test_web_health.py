@@ -13,7 +13,7 @@ def test_ready_names_every_server(web: Web):
     answer = web.client.get("/readyz")
     assert answer.status_code == 200
     assert answer.get_json()["checks"].keys() == {"graph", "state", "ledger", "kafka"}
-    assert answer.get_json()["backlog"] == 3
+    assert (answer.get_json()["backlog"], answer.get_json()["put_aside"]) == (3, 1)
 
 
 def test_kafka_may_be_away(web: Web):
@@ -32,6 +32,7 @@ def test_the_ledger_may_not(web: Web):
     assert answer.get_json()["status"] == "not ready"
     assert answer.get_json()["checks"]["ledger"]["reason"] == "connection refused"
     assert answer.get_json()["backlog"] is None
+    assert answer.get_json()["put_aside"] is None
 
 
 def test_a_ping_that_raises_is_a_server_that_is_away(web: Web):
