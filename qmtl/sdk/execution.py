@@ -44,7 +44,7 @@ class LocalEngine:
         settings = Settings()
         self._limits = Limits(settings.node_timeout_s, settings.node_memory_bytes)
         self._value_limit_bytes = settings.value_limit_bytes
-        self.warned = False  # of what hashes may show in
+        self.prepared = False  # by like_a_server
         self._loaded: Evaluator | NodeError | None = None
         self._shapes: dict[tuple[str, ...], Shape] = {}
 
