@@ -128,6 +128,34 @@ def test_a_strategy_without_data_yet_is_passed_over_until_it_has() -> None:
     ]
 
 
+def test_the_digests_of_all_do_not_depend_on_the_number_of_processes() -> None:
+    own = """
+@node(inputs={"past": window("self", 1)})
+def days(total, past):
+    return 1 + (past[-1] if past else 0)
+
+@node
+def alone(as_of):
+    return as_of.day
+"""
+    late = {"twice": {"prices": PRICES}, "late": {"prices": PRICES[2:]}}
+    digests = []
+    for processes in (1, 2):
+        over = [one("twice", 2), one("late", 3, interval="6h")]
+        backtest = Analyzer(observer(own=own), over=over).backtest(late, processes=processes)
+        peers = {name: peer.digests for name, peer in backtest.peers.items()}
+        digests.append({"observer": backtest.digests} | peers)
+        assert not len(backtest.failed)
+    assert list(digests[0]) == ["observer", "twice", "late"]
+    for name, own_digests in digests[0].items():
+        pd.testing.assert_frame_equal(own_digests, digests[1][name])
+
+
+def test_a_number_of_processes_below_one_is_refused_by_an_analyzer_too() -> None:
+    with pytest.raises(InvalidRequest, match="processes"):
+        Analyzer(observer(), over=[one("twice", 2)]).backtest({"shop.prices": PRICES}, processes=0)
+
+
 @pytest.mark.parametrize("reversed_order", [False, True])
 def test_what_rests_on_a_query_is_read_of_earlier_buckets_only(reversed_order: bool) -> None:
     over = [observer("middle"), one("twice", 2)]
