@@ -11,7 +11,6 @@ import ast
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
@@ -22,11 +21,11 @@ from threadpoolctl import ThreadpoolController
 from qmtl.graph.module import ModuleIndex
 from qmtl.graph.unordered import functions_in_set_order
 from qmtl.models.strategy import StrategySpec
+from qmtl.sdk.notices import warn
 
 if TYPE_CHECKING:
     from qmtl.sdk.execution import LocalEngine
 
-_INSIDE = frozenset({"qmtl", "contextlib"})
 _POLARS_THREADS = "POLARS_MAX_THREADS"  # polars reads it when it is imported, and never again
 
 
@@ -94,14 +93,14 @@ def _prepare(spec: StrategySpec, source_text: str) -> None:
     """Import polars with one thread where a strategy does; warn of what cannot be fixed here."""
     names = nodes_in_set_order(spec, source_text) if sys.flags.hash_randomization else ()
     if names:
-        _warn(
+        warn(
             f"{spec.name}: {', '.join(names)} may give another digest than on a server: the code "
             "iterates over a set, whose order differs between processes. Use sorted(...), or "
             "start Python with PYTHONHASHSEED=0."
         )
     threads = _polars_threads() if _imports_polars(source_text) else 1
     if threads > 1:
-        _warn(
+        warn(
             f"{spec.name} may give other digests than on a server: polars was imported before it "
             f"ran, with {threads} threads, and the last digits of its sums and the order of its "
             f"groups depend on them. Set {_POLARS_THREADS}=1 before polars is imported."
@@ -131,15 +130,3 @@ def _polars_threads() -> int:
                 os.environ[_POLARS_THREADS] = before
     size = getattr(sys.modules.get("polars"), "thread_pool_size", None)
     return 1 if size is None else int(size())
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=_level_of_caller())
-
-
-def _level_of_caller() -> int:
-    """Return how far above the function that asks its first caller outside this package is."""
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - warnings count frames, and so must this
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
-        level, frame = level + 1, frame.f_back
-    return level

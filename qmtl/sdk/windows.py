@@ -42,8 +42,9 @@ class SourceWindows:
             MissingData: A source has no point.
         """
         for variable in sorted({key.variable for key in sources}):
-            if not len(self._points.get(variable, ())):
-                raise missing_data(self._spec.source(variable))
+            points = self._points.get(variable)
+            if points is None or not len(points):
+                raise missing_data(self._spec.source(variable), points=points)
 
     def at(self, key: SourceKey, bucket_ns: int) -> tuple[bytes, str]:
         """Return what readers see at their bucket, encoded, and its digest.

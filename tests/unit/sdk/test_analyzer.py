@@ -7,6 +7,7 @@ import pytest
 
 from qmtl.common.errors import InvalidRequest, MissingData
 from qmtl.sdk import Analyzer, Pipeline
+from qmtl.sdk.notices import LocalRunWarning
 
 PRICES = pd.Series(
     [1.0, 2.0, 4.0, 8.0], index=pd.date_range("2026-01-01", periods=4, freq="D", tz="UTC")
@@ -176,3 +177,26 @@ def days(total, past):
         {"shop.prices": PRICES}, "2026-01-02", "2026-01-05"
     )
     assert backtest["days"]["value"].tolist() == [1, 2, 3, 4]
+
+
+def test_a_query_that_matches_nobody_else_is_warned_of_once(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    alone = observer()
+    assert alone.execute(as_of="2026-01-05")["total"].value == 0
+    alone.execute(as_of="2026-01-06")
+    first, second = (str(warning.message) for warning in recwarn)
+    assert first.startswith("observer: the query total.seen matches no node of another strategy")
+    assert "Analyzer" in first
+    assert "names.seen" in second
+
+
+def test_a_query_that_matches_its_own_strategy_alone_is_told_to_name_inputs() -> None:
+    own = "\n@node(tags=['signal'])\ndef mine():\n    return 1\n"
+    with pytest.warns(LocalRunWarning, match=r"would match mine.*name these as inputs"):
+        Analyzer(observer(own=own), over=[]).execute(as_of="2026-01-05")
+
+
+def test_a_query_that_matches_is_not_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    Analyzer(observer(), over=[one("twice", 2)]).backtest({"shop.prices": PRICES})
+    assert not recwarn.list

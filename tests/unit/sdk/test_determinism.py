@@ -137,7 +137,7 @@ def warned(seed: str) -> list[str]:
 
 def test_a_pipeline_warns_once_where_hashes_are_not_fixed() -> None:
     (only,) = warned("random")
-    assert only.startswith("UserWarning <string> tiny: listed may give another digest")
+    assert only.startswith("LocalRunWarning <string> tiny: listed may give another digest")
 
 
 def test_with_fixed_hashes_nothing_is_said() -> None:
@@ -188,7 +188,7 @@ def test_a_strategy_that_is_the_first_to_import_polars_gets_it_with_one_thread()
 def test_a_polars_that_has_several_threads_already_is_warned_of() -> None:
     first, warning = ran_polars("before", POLARS_MAX_THREADS="2")
     assert first == "2 True"
-    assert warning.startswith("UserWarning <string> columnar may give other digests")
+    assert warning.startswith("LocalRunWarning <string> columnar may give other digests")
 
 
 def test_a_polars_with_one_thread_is_not_warned_of() -> None:
