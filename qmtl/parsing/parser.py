@@ -47,13 +47,14 @@ def _read(text: str) -> StrategySpec:
     tree = read_tree(text)
     report = Report(text)
     found = outline(tree, report)
-    check_policy(found, report)
+    reaches = Reaches(found.index)
+    check_policy(tree, found, reaches, report)
     check_constants(found, report)
     drafts = read_declarations(found, report)
     wires = wire(drafts, report)
     report.reject()
     refuse_uncompilable(tree)
-    return _Assembly(text, drafts, wires, Reaches(found.index)).spec()
+    return _Assembly(text, drafts, wires, reaches).spec()
 
 
 @contextmanager

@@ -82,6 +82,11 @@ class Report:
             ordered = sorted(self._problems.items(), key=lambda item: item[0])
             raise StrategyRejected([problem for _, problem in ordered[:MOST]])
 
+    def only(self, code: str, at: ast.AST, message: str) -> StrategyRejected:
+        """Return the error for the one problem after which nothing more can be read."""
+        line = getattr(at, "lineno", 1)
+        return rejection(code, message, line, self._column(line, getattr(at, "col_offset", 0)))
+
     def _column(self, line: int, offset: int) -> int:
         text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
         return len(text.encode()[:offset].decode(errors="ignore")) + 1
