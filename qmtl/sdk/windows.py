@@ -6,13 +6,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from qmtl.common.codec import digest, encode
+from qmtl.common.codec import digest
 from qmtl.common.timeline import floor_bucket
 from qmtl.models.points import Points
 from qmtl.models.strategy import StrategySpec
 from qmtl.orchestrator.execution.inputs import inline_window
 from qmtl.orchestrator.execution.planning import WindowKey
 from qmtl.sdk.data import missing_data
+from qmtl.sdk.encoded_points import encode_window
 from qmtl.sdk.shape import SourceKey
 
 
@@ -58,7 +59,7 @@ class SourceWindows:
         times = (int(window.times_ms[0]), int(window.times_ms[-1]), len(window))
         seen = self._seen.get(key)
         if seen is None or seen.times != times:
-            value = encode(window.to_pandas())
+            value = encode_window(window)
             seen = self._seen[key] = _Seen(times, value, digest(value))
         return seen.value, seen.digest
 
