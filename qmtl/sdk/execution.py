@@ -34,7 +34,7 @@ Given = Mapping[str, NodeCommit]  # results of a bucket that are there already, 
 class LocalEngine:
     """Runs one strategy; its module is executed once, when a node first runs.
 
-    Every value is encoded once and decoded anew for each reader, as between a server's processes.
+    Every value is encoded once, and each reader gets its own, as in a server's processes.
     A node that fails keeps only its descendants from running. Limits of time and memory are not
     enforced: this is the caller's own process.
     """
