@@ -13,7 +13,7 @@ from qmtl.graph.grammar import BY_TYPE, walk
 from qmtl.graph.module import LANGUAGE, bound_name
 from qmtl.graph.reach import Reaches
 from qmtl.parsing import allowed, codes
-from qmtl.parsing.addresses import check_call, check_hash, check_shown
+from qmtl.parsing.addresses import Addresses
 from qmtl.parsing.formats import check_format
 from qmtl.parsing.held import Held
 from qmtl.parsing.hints import attribute_hint, builtin_hint
@@ -39,13 +39,13 @@ def check_policy(tree: ast.Module, found: Outline, reaches: Reaches, report: Rep
     for name in found.names:
         _identifier(name, found.names[name], report)
     definitions = {id(s) for s in [*found.nodes.values(), *found.helpers, *found.constants]}
-    lasting = Lasting(found, report)
+    lasting, addresses = Lasting(found, report), Addresses(found, report)
     for statement in tree.body:
         nodes = shallow_nodes(statement, report)
         if id(statement) in definitions:
             made = made_at_load(statement)
             lasting.check(statement, made)
-            _Check(statement, nodes, found, report).run()
+            _Check(statement, nodes, found, addresses, report).run()
             own = bound_name(statement)
             if own is not None and not report:
                 reaches.read(own, is_node=own in found.nodes)
@@ -60,9 +60,15 @@ class _Check:
     """One definition's check; ``loads`` are its names that mean the module's."""
 
     def __init__(
-        self, statement: ast.stmt, nodes: list[ast.AST], found: Outline, report: Report
+        self,
+        statement: ast.stmt,
+        nodes: list[ast.AST],
+        found: Outline,
+        addresses: Addresses,
+        report: Report,
     ) -> None:
         self.statement, self.found, self.report = statement, found, report
+        self.addresses = addresses
         skipped: set[int] = set()
         if isinstance(statement, ast.FunctionDef):
             for decorator in statement.decorator_list:
@@ -114,8 +120,8 @@ class _Check:
         elif word in self.found.names:
             pass
         elif word in allowed.BUILTINS:
-            if word == "hash":
-                check_hash(name, self.hash_methods, self.found, report)
+            if word == "hash" and id(name) not in self.hash_methods:
+                self.addresses.hashed(name)
         elif word in allowed.GUARDED_BUILTINS:
             self.guarded(name)
         else:
@@ -214,7 +220,7 @@ class _Check:
         check_order(node, self.report)
 
     def formatted(self, node: ast.FormattedValue) -> None:
-        check_shown(node.value, self.loaded, self.found, self.report)
+        self.addresses.shown(node.value, self.loaded)
 
     def attribute(self, node: ast.Attribute) -> None:
         path = self.found.index.path(node, self.loaded)
@@ -237,8 +243,7 @@ class _Check:
         path = self.found.index.path(node.func, self.loaded)
         self.held.call(node, path)
         check_texts(node, path, self.found, self.report)
-        if isinstance(node.func, ast.Name):
-            check_call(node, self.loaded, self.found, self.report)
+        self.addresses.call(node, self.loaded)
         if path in allowed.ENTROPY_PATHS and not node.args:
             message = f"`{path}` without a seed draws one from the operating system."
             hint = "Give it a seed; the functions of `random` are seeded by themselves."
