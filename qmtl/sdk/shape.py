@@ -37,13 +37,15 @@ class Step:
         node: As the planner makes it; its bucket and content key are those of no bucket.
         call: Likewise; its keys are the same at every bucket.
         reads: Each argument, with the key of its value.
-        renewed: Whether the call differs from bucket to bucket: it takes its bucket or a seed, or
-            a parameter that the node may change.
+        composed: Whether the node may change a parameter, so that each call gets a copy.
+        renewed: Whether the call differs from bucket to bucket: it takes its bucket, a seed or such
+            a copy.
     """
 
     node: PlannedNode
     call: Call
     reads: tuple[tuple[str, str], ...]
+    composed: bool
     renewed: bool
 
     def content_key(self, keys: Mapping[str, str], bucket_ns: int) -> str:
@@ -59,7 +61,7 @@ class Step:
             return self.call
         return replace(
             self.call,
-            params=deepcopy(self.call.params),
+            params=deepcopy(self.call.params) if self.composed else self.call.params,
             as_of_ns=tuple((argument, bucket_ns) for argument, _ in self.call.as_of_ns),
             seed=int(key[:16], 16) if self.node.seeded else None,
         )
@@ -120,4 +122,4 @@ def _step(node: PlannedNode, call: Call) -> Step:
     reads = inputs + tuple((argument, key) for argument, _, key in call.lookups)
     composed = any(isinstance(value, list | dict | set | tuple) for _, value in call.params)
     renewed = bool(call.as_of_ns) or node.seeded or composed
-    return Step(node, replace(call, inputs=inputs, seed=None), reads, renewed)
+    return Step(node, replace(call, inputs=inputs, seed=None), reads, composed, renewed)
