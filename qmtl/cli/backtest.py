@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from qmtl.cli.session import FAILED, Session
 from qmtl.cli.source import load
 from qmtl.common.timeline import format_time
 from qmtl.sdk.backtest import Backtest
+from qmtl.sdk.frame_files import WRITTEN, writer
 from qmtl.sdk.track import Row
 
 FAILURES_SHOWN = 10
+_CELLS = (str, int, float, date, timedelta)  # a datetime is a date
 
 
 @click.command()
@@ -38,7 +41,8 @@ FAILURES_SHOWN = 10
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the values as CSV: a row a bucket, a column a binding.",
+    help="Write the values, a row a bucket and a column a binding, as the ending says: "
+    f"{', '.join(WRITTEN)}.",
 )
 @as_json
 @pass_session
@@ -64,7 +68,8 @@ def backtest(
         ensure_deterministic()
     pipeline = load(file)
     inputs = inputs_of(pipeline, file, data)
-    with output.progress("Backtest") as report:
+    write = None if out is None else writer(out)
+    with output.told_warnings(), output.progress("Backtest") as report:
         found = pipeline.backtest(
             inputs,
             start,
@@ -74,8 +79,8 @@ def backtest(
             processes=processes,
             on_progress=report,
         )
-    if out is not None:
-        found.to_frame().map(_cell).to_csv(out)
+    if write is not None:
+        write(found.to_frame().map(_cell))
     if as_json:
         output.print_json(_document(found))
     else:
@@ -85,7 +90,7 @@ def backtest(
 
 
 def _cell(value: object) -> object:
-    return value if isinstance(value, str | int | float) or value is None else short(value)
+    return value if value is None or isinstance(value, _CELLS) else short(value)
 
 
 def _document(found: Backtest) -> dict[str, Any]:

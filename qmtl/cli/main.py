@@ -25,7 +25,7 @@ COMMANDS = {
     "submit": ("qmtl.cli.submit", "submit", "Register a strategy with a server."),
     "activate": ("qmtl.cli.submit", "activate", "Make a version active in an environment."),
     "deactivate": ("qmtl.cli.submit", "deactivate", "Leave an environment without a version."),
-    "points": ("qmtl.cli.points", "points", "Append the points of a CSV file to a source."),
+    "points": ("qmtl.cli.points", "points", "Append the points of a file to a source."),
     "trigger": ("qmtl.cli.executions", "trigger", "Start an execution."),
     "status": ("qmtl.cli.executions", "status", "Show how far an execution is."),
     "results": ("qmtl.cli.executions", "results", "Show the results of an execution."),

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from rich.text import Text
 
 from qmtl.cli.rendering import printable
 from qmtl.common.errors import Problem
+from qmtl.sdk.notices import LocalRunWarning
 
 PROGRESS_AFTER_S = 1.0
 _LINE_END = re.compile(r"\r\n|\r|\n")  # as Python counts lines; str.splitlines knows more
@@ -95,7 +97,25 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         timer.cancel()
         if timer.ident is not None:
             timer.join()
-        bar.stop()
+        if bar.live.is_started:  # else it would print an empty line where there is no terminal
+            bar.stop()
+
+
+@contextmanager
+def told_warnings() -> Iterator[None]:
+    """Print what a local run warns of as a line; other warnings are Python's as ever."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LocalRunWarning)
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *more: Any, **rest: Any) -> None:
+            if issubclass(category, LocalRunWarning):
+                click.echo(printable(f"Warning: {message}"), err=True)
+            else:
+                shown(message, category, *more, **rest)
+
+        warnings.showwarning = show
+        yield
 
 
 def duration(duration_ns: float | None) -> str:

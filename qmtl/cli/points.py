@@ -18,7 +18,11 @@ from qmtl.sdk.client import Client
 @as_json
 @pass_session
 def points(session: Session, source: str, file: Path, as_json: bool) -> None:
-    """Append the points of a CSV file (a column ts, and the source's) to a source."""
+    """Append the points of a file to a source: a column ts, and the source's.
+
+    The ending says what the file holds, as for --data of `qmtl run`: CSV, Parquet, Arrow, Feather
+    or JSON.
+    """
     with output.progress("Sending"), Client(session.url) as client:
         appended = client.append_points(source, file)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,22 @@ def run(
     that name stands beside FILE: prices of x.py is read from x.prices.csv.
 
     The time is the moment at which the last row of the data is known, unless --as-of says another.
+
+    Limits of time and memory are not enforced here, as they are on a server: a node that takes
+    longer than its timeout runs to its end, and a warning names it.
     """
     if session.owns_process:
         ensure_deterministic()
     pipeline = load(file)
     inputs = inputs_of(pipeline, file, data)
-    with output.progress("Running") as report:
+    with output.told_warnings(), output.progress("Running") as report:
         results = pipeline.execute(inputs, as_of=as_of, targets=targets, on_progress=report)
     if as_json:
         output.print_json(_document(pipeline, results))
     else:
         _show(results)
+    for overdue in _overdue(pipeline, results, targets):
+        click.echo(f"Warning: {overdue}", err=True)
     if results.failed:
         ctx.exit(FAILED)
 
@@ -85,6 +91,20 @@ def _item(result: Result) -> dict[str, Any]:
     if result.logs:
         item["logs"] = result.logs
     return item
+
+
+def _overdue(pipeline: Pipeline, results: Results, targets: tuple[str, ...]) -> Iterator[str]:
+    """Return a sentence for each binding that took longer than a server would have let it."""
+    steps = pipeline.engine().shape(targets).steps
+    limits_s = {step.node.node_id: step.node.timeout_s for step in steps}
+    for result in results.values():
+        limit_s = limits_s[result.node_id]
+        if result.duration_ns is not None and result.duration_ns > limit_s * 1e9:
+            took = output.duration(result.duration_ns)
+            yield (
+                f"{result.name} took {took}, longer than its timeout of {limit_s:g} s: "
+                "a server would have ended it as TIMED_OUT."
+            )
 
 
 def _show(results: Results) -> None:

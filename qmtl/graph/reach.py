@@ -48,8 +48,16 @@ class Reaches:
 
     def __init__(self, index: ModuleIndex) -> None:
         self._index = index
+        self._functions: dict[str, _Part] = {}
         self._helpers: dict[str, _Part] = {}
         self._reaches: dict[str, Reach] = {}
+
+    def read(self, name: str, *, is_node: bool) -> None:
+        """Read a definition ahead, while its text is at hand: large modules outgrow the caches."""
+        if is_node:
+            self._functions[name] = self._part(name, nameless=True)
+        else:
+            self._helper(name)
 
     def reach(self, function: str) -> Reach:
         """Return what a module-level function rests on; recursion is no special case."""
@@ -58,7 +66,7 @@ class Reaches:
         return self._reaches[function]
 
     def _reach(self, function: str) -> Reach:
-        first = self._part(function, nameless=True)
+        first = self._functions.get(function) or self._part(function, nameless=True)
         parts = [first]
         seen: set[str] = set()
         pending = set(first.definitions)

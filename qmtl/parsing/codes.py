@@ -26,9 +26,11 @@ TOO_LARGE, NOT_TEXT, SYNTAX, TOO_DEEP, EMPTY = (f"QMTL-{n}" for n in range(101, 
 STATEMENT, IMPORT, IMPORT_PLACE, BOUND_TWICE, GLOBAL, MUTATION, CONSTANT, DECORATOR, CONSTRUCT = (
     f"QMTL-{n}" for n in range(110, 119)
 )
+LASTING = "QMTL-119"
 IDENTIFIER, ATTRIBUTE, BUILTIN, UNDEFINED, CLOCK, BARE_MODULE, FORMATTING, LIBRARY, MISPLACED = (
     f"QMTL-{n}" for n in range(120, 129)
 )
+ADDRESS = "QMTL-129"
 # 135 told of words that an earlier version did not have; no other code takes its number.
 STRATEGY_COUNT, ARGUMENTS, NOT_LITERAL, VALUE, INTERVAL = (f"QMTL-{n}" for n in range(130, 135))
 NODE_SHAPE, PARAMETER, RESERVED, MEMBER, TOO_MANY = (f"QMTL-{n}" for n in range(140, 145))
@@ -70,10 +72,15 @@ _TABLE = (
          "builtins.", "Compute it inside a function."),
     Code(DECORATOR, "This decorator is not allowed", "A decorator runs when the module is "
          "loaded. Allowed are those of functools, dataclasses, enum, abc and typing, and in "
-         "classes property, classmethod and staticmethod.", "Call it inside the function."),
+         "classes property, classmethod and staticmethod.",
+         "Write what it does inside the function, or call a helper there."),
     Code(CONSTRUCT, "This construct is outside the language", "Strategies are written in the "
          "synchronous part of Python 3.11, without metaclasses and exception groups.",
          "Write it in plain functions."),
+    Code(LASTING, "Something that a call can change would outlive it", "Defaults of helpers, "
+         "attributes of classes and the memory of caches are made once, when the module is loaded: "
+         "what one call leaves there, another would find.",
+         "Write None or a tuple, and make what changes inside the function."),
     # names
     Code(IDENTIFIER, "A name begins with two underscores", "Such names reach into Python's "
          "machinery. A class may define the usual methods, such as `__init__` and `__add__`.",
@@ -82,7 +89,7 @@ _TABLE = (
          "with gi_ cr_ ag_ tb_ f_ reach into Python's machinery, and some others run text as code.",
          "Use the object's public interface."),
     Code(BUILTIN, "This builtin is not allowed", "It runs text as code, reads or writes outside, "
-         "or looks names up at run time.", "Write the access out."),
+         "or looks names up at run time.", "Write it without."),
     Code(UNDEFINED, "The name is not defined", "It is bound nowhere in the module and is no "
          "builtin of the language.", "Define or import it."),
     Code(CLOCK, "A clock is read", "A result must not depend on when it is computed.",
@@ -90,21 +97,25 @@ _TABLE = (
     Code(BARE_MODULE, "A module is used as a value", "What a node rests on must show in its text.",
          "Write `module.name` out where it is used."),
     Code(FORMATTING, "A text that is not literal is used as a format", "A format can reach any "
-         "attribute by text.", "Use an f-string."),
+         "attribute by text.",
+         "Use an f-string, or write the format itself: `\"{:.2f}\".format(x)`."),
     Code(LIBRARY, "This part of a library is not allowed", "It touches files, the network, or "
          "global state, or runs text as code.", "Declare a source for outside data."),
     Code(MISPLACED, "A declaration is used as a value", "Sources and nodes are read as inputs, "
          "never by their module-level names, and declarations stand at module level.",
          "Take it as a parameter of the node."),
+    Code(ADDRESS, "The address of an object would show", "Addresses, and hashes that are made of "
+         "them, differ from process to process.",
+         "Use a name, a number, or what the object holds."),
     # declarations
     Code(STRATEGY_COUNT, "The module does not declare exactly one strategy", "One file is one "
          "strategy.", "Write `strategy(\"name\", interval=\"1d\")` once at module level."),
     Code(ARGUMENTS, "A declaration has wrong arguments", "It lacks one, or has one that it does "
-         "not know.", "See the signature in qmtl.sdk."),
+         "not know.", "Compare it with `help(qmtl.sdk.node)` and its like."),
     Code(NOT_LITERAL, "A declaration's argument is not a literal", "Declarations are read from "
          "the text and never run.", "Write the value itself, not a name or a call."),
     Code(VALUE, "A declaration's argument has a value that cannot be used", "Its type, form or "
-         "size is outside what is allowed.", "See the signature in qmtl.sdk."),
+         "size is outside what is allowed.", "Write a value of the kind that the message names."),
     Code(INTERVAL, "The interval cannot be used", "An interval is a whole number and one of "
          "s, m, h, d, w.", "Write such as '15m' or '1d'."),
     # nodes
@@ -113,7 +124,8 @@ _TABLE = (
          "Name every parameter, and return instead of yielding."),
     Code(PARAMETER, "The default is no literal parameter", "A parameter with a default is part of "
          "the node's identity: None, a bool, a finite number, text, bytes, or lists, tuples and "
-         "dicts (with text keys) of these.", "Write a literal, or build it in the function."),
+         "dicts (with text keys) of these.",
+         "Write None, a number, a text, or a list, tuple or dict of these."),
     Code(RESERVED, "The name is reserved", "`as_of` is the node's own time and `self` stands for "
          "a node's own past.", "Choose another name."),
     Code(MEMBER, "The values of `each` make no family", "Every member has a name of its own, made "
@@ -134,7 +146,7 @@ _TABLE = (
          "Break the circle: merge the nodes, or drop an input."),
     Code(MISALIGNED, "An input's interval does not fit", "A node may read one whose buckets are "
          "whole multiples of its own: an hourly node a daily one, not the reverse.",
-         "Give the reader the shorter interval."),
+         "Give the reader the shorter interval, or let it look back by `window(...)`."),
     Code(NO_NODES, "The strategy has no nodes", "There is nothing to compute.",
          "Put @node on a function."),
     Code(SOURCE_DIFFERS, "Two sources of one name differ", "One series has one interval and one "

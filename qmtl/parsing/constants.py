@@ -8,6 +8,7 @@ from qmtl.graph.grammar import children
 from qmtl.parsing import allowed, codes
 from qmtl.parsing.outline import Outline
 from qmtl.parsing.report import Report
+from qmtl.parsing.spoken import spoken
 
 _PARTS = (
     ast.Constant, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Subscript, ast.Slice,
@@ -33,8 +34,8 @@ def _check(value: ast.expr, statement: ast.stmt, found: Outline, report: Report)
             pending += [d for d in [*node.args.defaults, *node.args.kw_defaults] if d]
             continue  # its body runs later, and is checked as any other code
         if not isinstance(node, _PARTS):
-            message = f"{type(node).__name__} may not stand in a constant."
-            report.add(codes.CONSTANT, node, message)
+            message = f"{spoken(node)} may not stand in a constant."
+            report.add(codes.CONSTANT, node, message, "Compute it inside a function.")
             continue
         if isinstance(node, ast.Name):
             _check_order(node, statement, found, report)
@@ -64,6 +65,12 @@ def _check_call(call: ast.Call, found: Outline, report: Report) -> None:
     elif set(path.split(".")) & allowed.RANDOM_PARTS:
         message = "A constant draws random numbers, before any node is seeded."
         report.add(codes.CONSTANT, call, message, "Draw them inside a function.")
+    elif path in allowed.GROWS_WHEN_READ:
+        message = "A defaultdict grows where a missing key is read."
+        report.add(codes.CONSTANT, call, message, "Write a dict, and read it by .get(key, ...).")
+    elif path in allowed.MEMO_PATHS:
+        message = "A cache keeps results from one call to the next."
+        report.add(codes.CONSTANT, call, message, "Call the function itself.")
 
 
 def _check_lasting(value: ast.expr, found: Outline, report: Report) -> None:

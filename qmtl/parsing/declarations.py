@@ -104,7 +104,8 @@ def _check_same_series(sources: Mapping[str, SourceDraft], report: Report) -> No
         spec = draft.spec
         other = first.setdefault(spec.name, spec)
         if (other.interval_ns, other.stamp) != (spec.interval_ns, spec.stamp):
-            message = f"{other.variable!r} and {spec.variable!r} are one series, unlike declared."
+            both = f"{other.variable!r} and {spec.variable!r}"
+            message = f"{both} are one series, but differ in interval or stamp."
             report.add(codes.SOURCE_DIFFERS, draft.at, message)
 
 

@@ -15,6 +15,7 @@ from qmtl.parsing.report import Report
 
 MAX_NODES = 10_000
 MAX_LABEL = 120
+_EACH = 'Write `@each(length=[10, 50])`, or `@each([{"length": 10}, {"length": 50}])`.'
 _TEXT = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
 _SCALARS = "None, True, False, a finite number, or up to 32 letters, digits and _ . + -"
 
@@ -51,11 +52,11 @@ def read_members(
         report: Takes what is wrong.
     """
     if not isinstance(decorator, ast.Call) or not (decorator.args or decorator.keywords):
-        report.add(codes.ARGUMENTS, decorator, "each() needs the values of a parameter.")
+        report.add(codes.ARGUMENTS, decorator, "each() needs the values of a parameter.", _EACH)
         return []
     if decorator.args and (decorator.keywords or len(decorator.args) > 1):
         message = "each() takes either keywords or one list of dicts."
-        report.add(codes.ARGUMENTS, decorator, message)
+        report.add(codes.ARGUMENTS, decorator, message, _EACH)
         return []
     axes = _listed(decorator.args[0], report) if decorator.args else _crossed(decorator, report)
     if axes is None or not _check_names(axes, parameters, decorator, report):

@@ -34,6 +34,7 @@ class Signature:
         positional: Keywords that may be given by position.
         required: Keywords that must be given.
         by_tree: Keywords whose value is left as the expression it is, for the caller to read.
+        example: A call as one writes it.
     """
 
     word: str
@@ -41,6 +42,12 @@ class Signature:
     positional: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     by_tree: tuple[str, ...] = ()
+    example: str = ""
+
+    @property
+    def hint(self) -> str:
+        """Return what to write instead of a call that cannot be used."""
+        return f"Write such as {self.example}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +64,23 @@ def read_call(call: ast.Call, signature: Signature, report: Report) -> dict[str,
     written: dict[str, ast.expr] = dict(zip(signature.positional, call.args, strict=False))
     for extra in call.args[len(signature.positional) :]:
         message = f"{signature.word}() takes its further arguments by keyword."
-        report.add(codes.ARGUMENTS, extra, message)
+        report.add(codes.ARGUMENTS, extra, message, signature.hint)
     for each in call.keywords:
         if each.arg is None:
             report.add(codes.NOT_LITERAL, each.value, "`**` hides what is declared.")
         elif each.arg not in known:
             message = f"{signature.word}() has no argument {each.arg!r}."
-            report.add(codes.ARGUMENTS, each.value, message, report.nearest(each.arg, known))
+            near = report.nearest(each.arg, known)
+            report.add(codes.ARGUMENTS, each.value, message, near or signature.hint)
         elif each.arg in written:
-            report.add(codes.ARGUMENTS, each.value, f"{each.arg!r} is given twice.")
+            message = f"{each.arg!r} is given twice."
+            report.add(codes.ARGUMENTS, each.value, message, "Give it once.")
         else:
             written[each.arg] = each.value
     for name in signature.required:
         if name not in written:
-            report.add(codes.ARGUMENTS, call, f"{signature.word}() needs {name!r}.")
+            message = f"{signature.word}() needs {name!r}."
+            report.add(codes.ARGUMENTS, call, message, signature.hint)
     return {
         name: given
         for name, value in written.items()
@@ -90,7 +100,8 @@ def _read(name: str, node: ast.expr, signature: Signature, report: Report) -> Gi
         return Given(signature.readers[name](value), node)
     except NotUsable as problem:
         message = f"{name!r} of {signature.word}() must be {problem}, not {shown(value)}."
-        report.add(problem.code, node, message)
+        hint = signature.hint if problem.code == codes.VALUE else None
+        report.add(problem.code, node, message, hint)
         return None
 
 
@@ -100,7 +111,8 @@ def note_repeated_keys(node: ast.Dict, report: Report) -> None:
     for key in node.keys:
         if isinstance(key, ast.Constant):
             if key.value in seen:
-                report.add(codes.ARGUMENTS, key, f"The key {shown(key.value)} stands twice.")
+                message = f"The key {shown(key.value)} stands twice."
+                report.add(codes.ARGUMENTS, key, message, "Write it once.")
             seen.add(key.value)
 
 

@@ -153,7 +153,9 @@ def _check_shape(function: ast.FunctionDef, report: Report) -> None:
             message = f"The parameter {each.arg!r} cannot be given by name."
             report.add(codes.NODE_SHAPE, each, message)
     if report.mentions(function, "yield") and _yields(function):
-        report.add(codes.NODE_SHAPE, function, f"{function.name!r} is a generator.")
+        report.add(
+            codes.NODE_SHAPE, function, f"{function.name!r} yields; a node returns its value."
+        )
 
 
 def _yields(function: ast.FunctionDef) -> bool:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from qmtl.graph.grammar import is_docstring
 from qmtl.graph.module import LANGUAGE, ModuleIndex, bound_name, imports_of
 from qmtl.parsing import allowed, codes
+from qmtl.parsing.hints import attribute_hint, library_hint
 from qmtl.parsing.report import Report
+from qmtl.parsing.spoken import spoken
 
 
 @dataclass(slots=True)
@@ -83,11 +85,12 @@ def check_path(path: str, at: ast.AST, report: Report) -> None:
         if last != "annotations":
             report.add(codes.IMPORT, at, f"{path!r} may not be imported.")
     elif part is not None:
-        report.add(codes.LIBRARY, at, f"{part!r} of {root} may not be used.")
+        report.add(codes.LIBRARY, at, f"{part!r} of {root} may not be used.", library_hint(part))
     elif last.startswith("_"):
         report.add(codes.ATTRIBUTE, at, f"{path!r} is private.")
     elif allowed.refused_attribute(last):
-        report.add(codes.ATTRIBUTE, at, f"The attribute {last!r} may not be used.")
+        message = f"The attribute {last!r} may not be used."
+        report.add(codes.ATTRIBUTE, at, message, attribute_hint(last))
 
 
 def check_language_word(word: str, at: ast.AST, report: Report) -> None:
@@ -145,8 +148,26 @@ def _sort(statement: ast.stmt, found: Outline, report: Report) -> None:
             message = "Functions of a strategy are not asynchronous."
             report.add(codes.CONSTRUCT, statement, message, "Write `def`.")
         case _:
-            kind = type(statement).__name__
-            report.add(codes.STATEMENT, statement, f"{kind} may not stand at module level.")
+            message = f"{spoken(statement)} may not stand at module level."
+            report.add(codes.STATEMENT, statement, message, _hint(statement))
+
+
+def _hint(statement: ast.stmt) -> str | None:
+    hint = None
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str())):
+            hint = "Write it as a comment; the module's docstring comes first of all."
+        case ast.Expr(value=ast.Call(func=ast.Name(id="node" | "each" as word))):
+            hint = f"Write `@{word}` in the line above a function."
+        case ast.Expr():
+            hint = "Move it into a function, or give its value a name: `NAME = ...`."
+        case ast.Delete() | ast.Pass():
+            hint = "Leave it out."
+        case ast.If() | ast.Try() | ast.Match():
+            hint = "Decide inside a function, or write `NAME = a if condition else b`."
+        case ast.For() | ast.While():
+            hint = "Move it into a function; for many nodes alike use @each."
+    return hint
 
 
 def _sort_assignment(

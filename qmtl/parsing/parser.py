@@ -17,7 +17,7 @@ from qmtl.parsing.declarations import Drafts, read_declarations
 from qmtl.parsing.nodes import NodeDraft
 from qmtl.parsing.outline import outline
 from qmtl.parsing.policy import check_policy
-from qmtl.parsing.report import NEWLINE, Report
+from qmtl.parsing.report import Report
 from qmtl.parsing.text import read_text, read_tree, refuse_uncompilable
 from qmtl.parsing.wiring import Wires, kept_results, needed, wire
 
@@ -47,13 +47,14 @@ def _read(text: str) -> StrategySpec:
     tree = read_tree(text)
     report = Report(text)
     found = outline(tree, report)
-    check_policy(found, report)
+    reaches = Reaches(found.index)
+    check_policy(tree, found, reaches, report)
     check_constants(found, report)
     drafts = read_declarations(found, report)
     wires = wire(drafts, report)
     report.reject()
     refuse_uncompilable(tree)
-    return _Assembly(text, drafts, wires, Reaches(found.index)).spec()
+    return _Assembly(report.lines, drafts, wires, reaches).spec()
 
 
 @contextmanager
@@ -74,8 +75,8 @@ def _collector_paused() -> Iterator[None]:
 class _Assembly:
     """Puts a specification together from parts that have been found good."""
 
-    def __init__(self, text: str, drafts: Drafts, wires: Wires, reaches: Reaches) -> None:
-        self._lines = NEWLINE.split(text)
+    def __init__(self, lines: list[str], drafts: Drafts, wires: Wires, reaches: Reaches) -> None:
+        self._lines = lines
         self._drafts, self._wires, self._reaches = drafts, wires, reaches
         self._sources = {
             variable: source_identity(draft.spec, named=draft.named)

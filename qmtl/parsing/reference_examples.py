@@ -32,6 +32,7 @@ EXAMPLES: dict[str, str] = {
     codes.CONSTANT: "def halved(x):\n    return x / 2\n\nBAND = halved(0.5)",
     codes.DECORATOR: "def traced(f):\n    return f\n\n@traced\ndef mean(x):\n    return sum(x)",
     codes.CONSTRUCT: "async def fetch():\n    return 1",
+    codes.LASTING: "def remember(value, seen=[]):\n    seen.append(value)\n    return len(seen)",
     codes.IDENTIFIER: "def __scale(x):\n    return 2 * x",
     codes.ATTRIBUTE: "def blocks(frame):\n    return frame._mgr",
     codes.BUILTIN: 'def read(path):\n    return open(path).read()',
@@ -41,6 +42,7 @@ EXAMPLES: dict[str, str] = {
     codes.FORMATTING: "def shown(template, x):\n    return template.format(x)",
     codes.LIBRARY: 'import pandas as pd\n\ndef extra():\n    return pd.read_csv("extra.csv")',
     codes.MISPLACED: "def newest():\n    return prices.iloc[-1]",
+    codes.ADDRESS: "def shown():\n    return str(object())",
     codes.STRATEGY_COUNT: 'strategy("another")',
     codes.ARGUMENTS: "@node(retry=1)\ndef mean(prices):\n    return prices.mean()",
     codes.NOT_LITERAL: "DAY = '1d'\n\n@node(interval=DAY)\ndef mean(prices):\n"

@@ -18,10 +18,14 @@ _LONGEST = 200  # characters of a name that is looked for
 
 
 class Report:
-    """The problems of one source text."""
+    """The problems of one source text.
+
+    Attributes:
+        lines: Of the text, as Python counts them.
+    """
 
     def __init__(self, text: str) -> None:
-        self._lines = NEWLINE.split(text)
+        self.lines = NEWLINE.split(text)
         self._problems: dict[tuple[int, int, str, str], Problem] = {}
         self._searches = 0
 
@@ -74,7 +78,7 @@ class Report:
         return any(word in line for line in self._of(node))
 
     def _of(self, node: ast.stmt) -> list[str]:
-        return self._lines[node.lineno - 1 : node.end_lineno]
+        return self.lines[node.lineno - 1 : node.end_lineno]
 
     def reject(self) -> None:
         """Raise ``StrategyRejected`` with all problems in the text's order, if there are any."""
@@ -82,8 +86,13 @@ class Report:
             ordered = sorted(self._problems.items(), key=lambda item: item[0])
             raise StrategyRejected([problem for _, problem in ordered[:MOST]])
 
+    def only(self, code: str, at: ast.AST, message: str) -> StrategyRejected:
+        """Return the error for the one problem after which nothing more can be read."""
+        line = getattr(at, "lineno", 1)
+        return rejection(code, message, line, self._column(line, getattr(at, "col_offset", 0)))
+
     def _column(self, line: int, offset: int) -> int:
-        text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         return len(text.encode()[:offset].decode(errors="ignore")) + 1
 
 

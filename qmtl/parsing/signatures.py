@@ -65,7 +65,10 @@ def _texts(pattern: re.Pattern[str], wanted: str, value: object) -> list[str]:
 
 
 def _columns(value: object) -> tuple[str, ...]:
-    wanted = "a list of distinct column names (letters, digits, underscores; `ts` is the time)"
+    wanted = (
+        "a list of distinct column names such as ['open', 'close'] (letters, digits, underscores; "
+        "not 'ts', which is the time)"
+    )
     texts = _texts(_COLUMN, wanted, value)
     if not texts or len(set(texts)) != len(texts) or RESERVED_COLUMN in texts:
         raise NotUsable(wanted)
@@ -73,7 +76,10 @@ def _columns(value: object) -> tuple[str, ...]:
 
 
 def _tags(value: object) -> tuple[str, ...]:
-    wanted = f"a list of at most {MAX_TAGS} tags (letters, digits, and _ . : - inside)"
+    wanted = (
+        f"a list of at most {MAX_TAGS} tags such as ['signal', 'trend'] "
+        "(letters, digits, and _ . : - inside)"
+    )
     texts = _texts(_TAG, wanted, value)
     if len(texts) > MAX_TAGS:
         raise NotUsable(wanted)
@@ -134,12 +140,16 @@ def _stamp(value: object) -> str:
 STRATEGY = Signature(
     "strategy",
     {
-        "name": _match(_STRATEGY, "up to 64 lower-case letters, digits and underscores"),
+        "name": _match(
+            _STRATEGY,
+            "a name such as 'golden_cross' (up to 64 lower-case letters, digits, underscores)",
+        ),
         "interval": _optional(_interval),
         "description": _description,
     },
     positional=("name",),
     required=("name",),
+    example='strategy("golden_cross", interval="1d")',
 )
 SOURCE = Signature(
     "source",
@@ -152,6 +162,7 @@ SOURCE = Signature(
     },
     positional=("name",),
     required=("columns",),
+    example='source("nasdaq.goog", columns=["close"], interval="1d", period=260)',
 )
 NODE = Signature(
     "node",
@@ -163,9 +174,15 @@ NODE = Signature(
         "retries": _integer(0, MAX_RETRIES),
         "memory": _optional(_memory),
         "cache": _bool,
-        "publish": _optional(_match(_TOPIC, "a Kafka topic that does not begin with 'qmtl.'")),
+        "publish": _optional(
+            _match(
+                _TOPIC,
+                "a Kafka topic such as 'signals.golden_cross' that does not begin with 'qmtl.'",
+            )
+        ),
     },
     by_tree=("inputs",),
+    example='@node(tags=["signal"], inputs={"fast": "sma[50]"}, timeout="5s", retries=1)',
 )
 WINDOW = Signature(
     "window",
@@ -175,6 +192,7 @@ WINDOW = Signature(
     },
     positional=("node", "count"),
     required=("node", "count"),
+    example='window("crossover", 20)',
 )
 QUERY = Signature(
     "query",
@@ -182,6 +200,7 @@ QUERY = Signature(
         "tags": _tags,
         "any_tags": _tags,
         "interval": _optional(_interval),
-        "strategy": _optional(_match(_STRATEGY, "the name of a strategy")),
+        "strategy": _optional(_match(_STRATEGY, "the name of a strategy, such as 'golden_cross'")),
     },
+    example='query(tags=["signal"], interval="1d")',
 )

@@ -41,18 +41,35 @@ def read_text(source: str | bytes, limit_bytes: int) -> str:
 
 
 def read_tree(text: str) -> ast.Module:
-    """Return the syntax tree of a text, no deeper than ``MAX_DEPTH``.
+    """Return the syntax tree of a text.
 
     Python's own parser bounds brackets, blocks and its stack, and raises beyond them.
+    ``shallow_nodes`` bounds the tree.
 
     Raises:
         StrategyRejected: It is nested too deep, or is not Python.
     """
     tree = _translated(lambda: ast.parse(text, feature_version=_VERSION))
-    _refuse_deep_tree(tree, text)
     if not tree.body:
         raise rejection(codes.EMPTY, "The source holds nothing but comments.")
     return tree
+
+
+def shallow_nodes(statement: ast.stmt, report: Report) -> list[ast.AST]:
+    """Return a module-level statement and all below it, outer ones first.
+
+    Raises:
+        StrategyRejected: It makes the tree deeper than ``MAX_DEPTH``; nothing else is told.
+    """
+    found: list[ast.AST] = [statement]
+    level: list[ast.AST] = found
+    for _ in range(MAX_DEPTH - 1):
+        level = [child for node in level for child in children(node)]
+        if not level:
+            return found
+        found += level
+    at = next(node for node in reversed(found) if hasattr(node, "lineno"))
+    raise report.only(codes.TOO_DEEP, at, "The source is nested too deep here.")
 
 
 def refuse_uncompilable(tree: ast.Module) -> None:
@@ -101,16 +118,3 @@ def _place(text: str, at: int | None) -> tuple[int, int]:
     """Return line and column of an index into a text; of its end where there is none."""
     lines = NEWLINE.split(text[:at])
     return len(lines), len(lines[-1]) + 1
-
-
-def _refuse_deep_tree(tree: ast.Module, text: str) -> None:
-    level: list[ast.AST] = [tree]
-    at: ast.AST = tree
-    for _ in range(MAX_DEPTH):
-        at = next((node for node in level if hasattr(node, "lineno")), at)
-        level = [child for node in level for child in children(node)]
-        if not level:
-            return
-    report = Report(text)
-    report.add(codes.TOO_DEEP, at, "The source is nested too deep here.")
-    report.reject()

@@ -13,6 +13,7 @@ from qmtl.parsing.literals import Given, note_repeated_keys, read_call, shown
 from qmtl.parsing.report import Report
 from qmtl.parsing.signatures import QUERY, WINDOW
 
+_HINT = 'Write such as inputs={"fast": "sma[50]", "past": window("self", 20)}.'
 _WANTED = 'a dict such as {"argument": "source_or_node"}'
 
 
@@ -111,7 +112,8 @@ def _query(call: ast.Call, report: Report) -> QueryWant | None:
     }
     if not any(fields.values()):
         if len(given) == len(call.keywords):  # else a better reason was told
-            report.add(codes.VALUE, call, "The query matches whatever there is.")
+            message = "The query matches whatever there is."
+            report.add(codes.VALUE, call, message, QUERY.hint)
         return None
     return QueryWant(QuerySpec(**fields), call)  # type: ignore[arg-type]  # as the readers gave them
 
@@ -127,4 +129,4 @@ def _refuse(node: ast.expr, report: Report) -> None:
         report.add(codes.NOT_LITERAL, node, "The argument 'inputs' is not a literal.")
     else:
         message = f"'inputs' of node() must be {_WANTED}, not {shown(value)}."
-        report.add(codes.VALUE, node, message)
+        report.add(codes.VALUE, node, message, _HINT)

@@ -7,11 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from types import ModuleType
 from typing import Any
 
 from qmtl.common.clock import now_ns
 from qmtl.common.codec import decode, digest, encode
+from qmtl.common.codec.kinds import PLAIN
+from qmtl.common.codec.templates import Template, Templates
 from qmtl.sandbox.backoff import pause_s
 from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.capture import Capture
@@ -19,6 +22,9 @@ from qmtl.sandbox.failure import FILE_PREFIX, describe
 from qmtl.sandbox.lookups import unpack
 from qmtl.sandbox.seeding import seeded
 from qmtl.sandbox.times import as_of_time
+
+_COMPOSED = (list, dict, set, tuple)  # of literals; a tuple may hold a list
+_PLAIN = bytes([PLAIN])
 
 
 def load_module(source_text: str, name: str) -> dict[str, Any]:
@@ -60,6 +66,7 @@ class Evaluator:
         self._limit_bytes = limit_bytes
         self._digests = digests
         self._capture = Capture()
+        self._templates = Templates()
 
     def evaluate(
         self,
@@ -71,7 +78,7 @@ class Evaluator:
     ) -> Outcome:
         """Make a call, and make it again after an exception as often as its retries say.
 
-        Every attempt decodes its arguments anew, so that nothing a node does to them is seen by
+        Every attempt gets values of its own, so that nothing a node does to them is seen by
         another. ``SystemExit`` fails the node; so does ``KeyboardInterrupt``, except where Python
         itself raises it on Ctrl-C. ``call.timeout_s`` and ``call.memory_bytes`` are not enforced.
 
@@ -123,11 +130,18 @@ class Evaluator:
 
     def _call(self, call: Call, values: Mapping[str, bytes]) -> bytes:
         named: dict[str, Any] = {}
+        templates: list[Template] = []  # outlive their copies
         for argument, key in call.inputs:
-            named[argument] = decode(values[key])
+            data = values[key]
+            if data[:1] == _PLAIN:
+                named[argument] = decode(data)
+            else:
+                templates.append(self._templates.of(key, data))
+                named[argument] = templates[-1].copy()
         for argument, kind, key in call.lookups:
             named[argument] = unpack(kind, values[key])
-        named.update(call.params)
+        for argument, literal in call.params:  # a node may change what it is given
+            named[argument] = deepcopy(literal) if type(literal) in _COMPOSED else literal
         for argument, at_ns in call.as_of_ns:
             named[argument] = as_of_time(at_ns)
         function = self._namespace[call.function]

@@ -111,6 +111,7 @@ class Analyzer:
         step: str | None = None,
         *,
         targets: Sequence[str] = (),
+        processes: int = 1,
         on_progress: Progress | None = None,
     ) -> Backtest:
         """Run each strategy at every bucket of its own, those of one time together.
@@ -123,6 +124,8 @@ class Analyzer:
             end: Likewise.
             step: Distance of the buckets of all; default: each strategy's own interval.
             targets: Bindings of the analyzer wanted; default: all.
+            processes: How many processes share the nodes that no window and no query feeds, of
+                all strategies. The digests do not depend on it.
             on_progress: Called after each time with runs done and runs in all.
 
         Returns:
@@ -142,7 +145,7 @@ class Analyzer:
             like_a_server(p.engine() for p in self._all),
             watched("Backtest", on_progress) as report,
         ):
-            tour_together(tours, memo, report)
+            tour_together(tours, memo, processes, report)
         *others, own = tours
         return own.backtest({t.member.pipeline.spec.name: t.backtest() for t in others})
 

@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from qmtl.common.errors import InvalidRequest
 from qmtl.common.timeline import format_interval, format_time
 from qmtl.models.points import Points
-from qmtl.orchestrator.execution.inputs import encode_points
-from qmtl.sdk.backtest_worker import Job
-from qmtl.sdk.backtest_workers import Workers
 from qmtl.sdk.determinism import like_a_server
 from qmtl.sdk.display import counts_html
-from qmtl.sdk.execution import Given, LocalEngine, Progress, Walk
+from qmtl.sdk.execution import LocalEngine, Progress, Walk
 from qmtl.sdk.history import bucket_index
 from qmtl.sdk.line import LocalLine, looked_back
 from qmtl.sdk.memo import Memo
-from qmtl.sdk.shape import Shape
 from qmtl.sdk.span import buckets, span, step_ns
+from qmtl.sdk.spread import Part, spread
 from qmtl.sdk.track import Failure, Row, Track, Tracks, failures, failures_frame, wide
 
 if TYPE_CHECKING:
@@ -143,8 +139,6 @@ def run_backtest(
     on_progress: Progress | None,
 ) -> Backtest:
     """Run the targets at every bucket in the order of time; see ``Pipeline.backtest``."""
-    if processes < 1:
-        raise InvalidRequest(f"processes is {processes}; it must be at least 1.")
     spec = engine.spec
     shape = engine.shape(targets)
     memo = Memo()
@@ -158,7 +152,7 @@ def run_backtest(
     tracks = Tracks(shape)
     with ExitStack() as stack:
         stack.enter_context(like_a_server([engine]))
-        ready = _ready(engine, points, walk.shape, walked, processes, stack)
+        (ready,) = spread([Part(engine, points, shape, walked)], processes, stack)
         for done, (as_of_ns, given) in enumerate(zip(walked, ready, strict=True), 1):
             if given is not None and len(given) == len(shape.steps):
                 tracks.add(as_of_ns, [given[s.node.node_id] for s in shape.steps])
@@ -180,35 +174,3 @@ def first_time(walk: Walk, times_ns: range) -> int:
     if first == len(times_ns):
         walk.at(times_ns[-1])  # tells which source has none
     return first
-
-
-def _ready(
-    engine: LocalEngine,
-    points: Mapping[str, Points],
-    shape: Shape,
-    times_ns: range,
-    processes: int,
-    stack: ExitStack,
-) -> Iterator[Given | None]:
-    """Return, for each bucket, the results that other processes have computed.
-
-    These are the nodes that no window feeds, which may run in any order of buckets.
-    """
-    free = _free(shape)
-    if processes == 1 or not free or len(times_ns) < 2:
-        yield from [None] * len(times_ns)
-        return
-    job = Job(engine.source_text, free, {v: encode_points(p) for v, p in points.items()})
-    workers = stack.enter_context(Workers(min(processes, len(times_ns)), job))
-    ids = [step.node.node_id for step in engine.shape(free).steps]
-    for commits in workers.walk(times_ns):
-        yield dict(zip(ids, commits, strict=True))
-
-
-def _free(shape: Shape) -> tuple[str, ...]:
-    """Return the bindings that no window and no query feeds."""
-    late: set[str] = set()
-    for node in shape.nodes:
-        if node.looks_back_at() or node.queries() or not late.isdisjoint(node.upstream()):
-            late.add(node.name)
-    return tuple(node.name for node in shape.nodes if node.name not in late)

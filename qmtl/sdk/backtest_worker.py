@@ -1,8 +1,8 @@
 """A process that walks buckets for a backtest: ``python -m qmtl.sdk.backtest_worker``.
 
-It reads frames from standard input and answers each on standard output: first the job, then one
-list of buckets after the other, each answered with what became of every step in every bucket. It
-ends at the end of its input.
+It reads frames from standard input and answers on standard output: first come the jobs, then one
+request after the other, the place of a job and buckets, each answered with what became of every
+step in every bucket. It ends at the end of its input.
 """
 
 from __future__ import annotations
@@ -57,17 +57,30 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     first = read_frame(requests)
     if first is None:
         return
-    job = msgspec.msgpack.decode(first, type=Job)
-    engine = LocalEngine(parse_strategy(job.source_text), job.source_text)
-    points = {variable: decode_points(data) for variable, data in job.points.items()}
-    memo = Memo()
-    walk = Walk(engine, points, targets=job.targets, memo=memo)
+    jobs = msgspec.msgpack.decode(first, type=list[Job])
+    tours: dict[int, _Tour] = {}
     while (body := read_frame(requests)) is not None:
+        place, times_ns = msgspec.msgpack.decode(body, type=tuple[int, list[int]])
+        if place not in tours:
+            tours[place] = _Tour(jobs[place])
+        write_frame(answers, tours[place].at(times_ns))
+
+
+class _Tour:
+    """A job that was begun."""
+
+    def __init__(self, job: Job) -> None:
+        engine = LocalEngine(parse_strategy(job.source_text), job.source_text)
+        points = {variable: decode_points(data) for variable, data in job.points.items()}
+        self._memo = Memo()
+        self._walk = Walk(engine, points, targets=job.targets, memo=self._memo)
+
+    def at(self, times_ns: list[int]) -> Answer:
         answer: Answer = []
-        for as_of_ns in msgspec.msgpack.decode(body, type=list[int]):
-            answer.append(walk.at(as_of_ns))
-            memo.turn()
-        write_frame(answers, answer)
+        for as_of_ns in times_ns:
+            answer.append(self._walk.at(as_of_ns))
+            self._memo.turn()
+        return answer
 
 
 def main() -> None:

@@ -33,9 +33,9 @@ class Workers:
     notebook or a script without a guard can use them.
     """
 
-    def __init__(self, count: int, job: Job) -> None:
+    def __init__(self, count: int, jobs: Sequence[Job]) -> None:
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        self._all = [_Worker(job) for _ in range(count)]
+        self._all = [_Worker(jobs) for _ in range(count)]
         for worker in self._all:
             self._idle.put(worker)
         self._threads = ThreadPoolExecutor(count)
@@ -48,8 +48,12 @@ class Workers:
             worker.kill()
         self._threads.shutdown(cancel_futures=True)
 
-    def walk(self, times_ns: Sequence[int]) -> Iterator[list[NodeCommit]]:
-        """Return what becomes of every step at each time, in the order of times.
+    def walk(self, times_ns: Sequence[int], place: int = 0) -> Iterator[list[NodeCommit]]:
+        """Return what becomes of every step of a job at each time, in the order of times.
+
+        Args:
+            times_ns: Its buckets.
+            place: Of the job among all.
 
         Raises:
             SandboxFailure: A process ended before it had answered.
@@ -57,23 +61,23 @@ class Workers:
         chunks = iter(_chunks(times_ns, len(self._all)))
         ahead: deque[Future[Answer]] = deque()
         for chunk in islice(chunks, 2 * len(self._all)):
-            ahead.append(self._threads.submit(self._ask, chunk))
+            ahead.append(self._threads.submit(self._ask, place, chunk))
         while ahead:
             answer = ahead.popleft().result()
             for chunk in islice(chunks, 1):
-                ahead.append(self._threads.submit(self._ask, chunk))
+                ahead.append(self._threads.submit(self._ask, place, chunk))
             yield from answer
 
-    def _ask(self, times_ns: Sequence[int]) -> Answer:
+    def _ask(self, place: int, times_ns: Sequence[int]) -> Answer:
         worker = self._idle.get()
         try:
-            return worker.ask(times_ns)
+            return worker.ask(place, times_ns)
         finally:
             self._idle.put(worker)
 
 
 class _Worker:
-    def __init__(self, job: Job) -> None:
+    def __init__(self, jobs: Sequence[Job]) -> None:
         home = str(Path(qmtl.__file__).parent.parent)
         paths = os.pathsep.join(p for p in (home, os.environ.get("PYTHONPATH", "")) if p)
         theirs, requests = os.pipe()
@@ -89,14 +93,14 @@ class _Worker:
         finally:
             os.close(theirs)
             os.close(ours)
-        self._job: Job | None = job
+        self._jobs: list[Job] | None = list(jobs)
 
-    def ask(self, times_ns: Sequence[int]) -> Answer:
+    def ask(self, place: int, times_ns: Sequence[int]) -> Answer:
         try:
-            if self._job is not None:
-                write_frame(self._requests, self._job)
-                self._job = None
-            write_frame(self._requests, list(times_ns))
+            if self._jobs is not None:
+                write_frame(self._requests, self._jobs)
+                self._jobs = None
+            write_frame(self._requests, (place, list(times_ns)))
             body = read_frame(self._answers)
         except (OSError, ValueError):
             body = None

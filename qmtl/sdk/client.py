@@ -8,19 +8,24 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from qmtl.common.codec import decode
 from qmtl.common.errors import ExecutionFailed, Unavailable
 from qmtl.common.timeline import MILLISECOND, format_time
+from qmtl.models.datanode import SourceSpec
 from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState
 from qmtl.models.points import Points
 from qmtl.sdk.bodies import json_body, path_part, rows_of, source_text
+from qmtl.sdk.data_files import is_csv
 from qmtl.sdk.files import read_text
 from qmtl.sdk.problems import error_from
 from qmtl.sdk.results import Result, Results
 from qmtl.sdk.times import AsOf, nanoseconds
 from qmtl.sdk.transport import JSON, Reply, Request, Transport
+
+if TYPE_CHECKING:
+    from qmtl.sdk.data import Data
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 VALUE_TYPE = "application/vnd.qmtl.value"
@@ -114,17 +119,23 @@ class Client:
 
     # --- sources ---------------------------------------------------------------------------------
 
-    def append_points(self, source: str, data: Points | Rows | str | Path) -> dict[str, Any]:
+    def append_points(self, source: str, data: Data | Rows) -> dict[str, Any]:
         """Append points to a source, and return its revision and how many were added or corrected.
 
         Args:
             source: The source's name among all sources of the tenant.
-            data: Points, rows with ``ts``, or the path of a CSV file.
+            data: As ``Pipeline.execute`` takes it: Points, rows with ``ts``, a pandas object, or
+                the path of a file (CSV, Parquet, Arrow, Feather or JSON).
+
+        Raises:
+            InvalidPoint: What of the data cannot be used.
         """
         path = f"/v1/sources/{path_part(source)}/points"
-        if isinstance(data, str | Path):
+        if isinstance(data, str | Path) and is_csv(data):
             body = read_text(data).encode()
             return self._object(self._send("POST", path, body=body, content_type="text/csv"))
+        if not isinstance(data, list | tuple | Points):
+            data = self._points(source, cast("Data", data))
         rows = rows_of(data) if isinstance(data, Points) else [dict(row) for row in data]
         return self._object(self._post(path, {"points": rows}))
 
@@ -250,6 +261,16 @@ class Client:
     def list_strategies(self) -> list[dict[str, Any]]:
         """Return every strategy of the tenant."""
         return list(self._pages("/v1/strategies"))
+
+    def _points(self, source: str, data: Data) -> Points:
+        """Return data as points with the columns that a source has on the server."""
+        from qmtl.sdk.data import read_points  # noqa: PLC0415 - pandas is slow
+
+        columns = self._get(f"/v1/sources/{path_part(source)}")["columns"]
+        spec = SourceSpec(
+            variable=source, name=source, columns=tuple(columns), interval_ns=None, period=1
+        )
+        return read_points(spec, data)
 
     # --- how it asks -----------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ finer than a millisecond, a column that does not hold numbers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -34,6 +35,14 @@ class Table(Protocol):
 Data: TypeAlias = (
     "Points | pd.DataFrame | pd.Series[Any] | Table | list[dict[str, Any]] | str | Path"
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class EmptyFile(Points):
+    """No points at all, from a file that shall be named once a node reads the source."""
+
+    path: str
+
 
 _SHOWN = 60  # characters of a value that a message repeats
 
@@ -72,7 +81,14 @@ def read_points(source: SourceSpec, data: Data) -> Points:
         return _read(source, data)
     except InvalidPoint as error:
         detail = f"Source {source.variable!r}: {error.detail}"
-        raise InvalidPoint(detail, hint=error.hint) from error
+        raise InvalidPoint(detail, hint=_local_hint(error.hint)) from error
+
+
+def _local_hint(hint: str | None) -> str | None:
+    """Return a hint for one who runs a strategy here: no request carries the data."""
+    if hint is not None and "request of its own" in hint:
+        return "Keep one of the two rows."
+    return hint
 
 
 def default_as_of_ns(sources: Iterable[SourceSpec], points: Mapping[str, Points]) -> int:
@@ -88,13 +104,21 @@ def default_as_of_ns(sources: Iterable[SourceSpec], points: Mapping[str, Points]
         return now_ns()
     given = [s for s in declared if len(points.get(s.variable, ()))]
     if not given:
-        raise missing_data(declared[0])
+        first = declared[0]
+        raise missing_data(first, points=points.get(first.variable))
     return max(_visible_ns(s, points[s.variable]) for s in given)
 
 
-def missing_data(source: SourceSpec, at_ns: int | None = None) -> MissingData:
+def missing_data(
+    source: SourceSpec, at_ns: int | None = None, *, points: Points | None = None
+) -> MissingData:
     """Return the error for a source without data, or with none that is visible at a time."""
     named = f"Source {source.variable!r} ({source.name}) has no point"
+    if isinstance(points, EmptyFile):
+        return MissingData(
+            f"{named}: {points.path} holds no row.",
+            hint="Write rows into the file, or name another one.",
+        )
     if at_ns is not None:
         return MissingData(
             f"{named} that is visible at {format_time(at_ns)}.",
@@ -114,7 +138,10 @@ def _visible_ns(source: SourceSpec, points: Points) -> int:
 
 def _read(source: SourceSpec, data: Data) -> Points:
     if isinstance(data, str | Path):
-        return read_file(data, source.columns, lambda frame: _from_frame(frame, source.columns))
+        points = read_file(data, source.columns, lambda frame: _from_frame(frame, source.columns))
+        if len(points):
+            return points
+        return EmptyFile(points.columns, points.times_ms, points.values, path=str(data))
     if isinstance(data, Points):
         _require(data.columns, source.columns)
         return data.select(source.columns)

@@ -19,6 +19,11 @@ _TABLES = frozenset({".parquet", ".pq", ".feather", ".arrow", ".ipc"})
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
 
 
+def is_csv(path: str | Path) -> bool:
+    """Whether a file is read as CSV, as what has no known ending is."""
+    return Path(path).suffix.lower() not in {*_TABLES, *_JSON_LINES, ".json"}
+
+
 def read_file(
     path: str | Path,
     columns: tuple[str, ...],

@@ -1,17 +1,19 @@
 """A run in the caller's own process, as near to a server's as the process allows.
 
-An executor starts with fixed hashes and one BLAS thread. Here BLAS is held to one thread for as
-long as something runs; hashes cannot be fixed any more, so nodes that they may show in are told.
+An executor starts with fixed hashes and one thread for BLAS and for polars. Here BLAS is held to
+one thread for as long as something runs. Hashes cannot be fixed any more, nor the threads of a
+polars that was imported before: strategies that they may show in are told.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import threading
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from threadpoolctl import ThreadpoolController
@@ -19,11 +21,12 @@ from threadpoolctl import ThreadpoolController
 from qmtl.graph.module import ModuleIndex
 from qmtl.graph.unordered import functions_in_set_order
 from qmtl.models.strategy import StrategySpec
+from qmtl.sdk.notices import warn
 
 if TYPE_CHECKING:
     from qmtl.sdk.execution import LocalEngine
 
-_INSIDE = frozenset({"qmtl", "contextlib"})
+_POLARS_THREADS = "POLARS_MAX_THREADS"  # polars reads it when it is imported, and never again
 
 
 class _OneThread:
@@ -70,11 +73,11 @@ one_blas_thread = _OneThread()
 
 @contextmanager
 def like_a_server(engines: Iterable[LocalEngine]) -> Iterator[None]:
-    """Run strategies with one BLAS thread; the first time, warn of what hashes may show in."""
+    """Run strategies with one BLAS thread; the first time, prepare polars and warn."""
     for engine in engines:
-        if not engine.warned and sys.flags.hash_randomization:
-            engine.warned = True
-            _warn(engine.spec, engine.source_text)
+        if not engine.prepared:
+            engine.prepared = True
+            _prepare(engine.spec, engine.source_text)
     with one_blas_thread:
         yield
 
@@ -86,20 +89,44 @@ def nodes_in_set_order(spec: StrategySpec, source_text: str) -> tuple[str, ...]:
     return tuple(node.name for node in spec.nodes if node.function in found)
 
 
-def _warn(spec: StrategySpec, source_text: str) -> None:
-    names = nodes_in_set_order(spec, source_text)
+def _prepare(spec: StrategySpec, source_text: str) -> None:
+    """Import polars with one thread where a strategy does; warn of what cannot be fixed here."""
+    names = nodes_in_set_order(spec, source_text) if sys.flags.hash_randomization else ()
     if names:
-        warnings.warn(
+        warn(
             f"{spec.name}: {', '.join(names)} may give another digest than on a server: the code "
             "iterates over a set, whose order differs between processes. Use sorted(...), or "
-            "start Python with PYTHONHASHSEED=0.",
-            stacklevel=_level_of_caller(),
+            "start Python with PYTHONHASHSEED=0."
+        )
+    threads = _polars_threads() if _imports_polars(source_text) else 1
+    if threads > 1:
+        warn(
+            f"{spec.name} may give other digests than on a server: polars was imported before it "
+            f"ran, with {threads} threads, and the last digits of its sums and the order of its "
+            f"groups depend on them. Set {_POLARS_THREADS}=1 before polars is imported."
         )
 
 
-def _level_of_caller() -> int:
-    """Return how far above the function that asks its first caller outside this package is."""
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - warnings count frames, and so must this
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
-        level, frame = level + 1, frame.f_back
-    return level
+def _imports_polars(source_text: str) -> bool:
+    if "polars" not in source_text:
+        return False
+    index = ModuleIndex.of(ast.parse(source_text))
+    paths = [each.path for imported in index.imports.values() for each in imported]
+    return any(path.partition(".")[0] == "polars" for path in paths)
+
+
+def _polars_threads() -> int:
+    """Return how many threads polars has: one where this process imports it here first."""
+    if "polars" not in sys.modules:
+        before = os.environ.get(_POLARS_THREADS)
+        os.environ[_POLARS_THREADS] = "1"
+        try:
+            with suppress(ImportError):  # the strategy meets the same, and says where
+                import_module("polars").thread_pool_size()
+        finally:
+            if before is None:
+                del os.environ[_POLARS_THREADS]
+            else:
+                os.environ[_POLARS_THREADS] = before
+    size = getattr(sys.modules.get("polars"), "thread_pool_size", None)
+    return 1 if size is None else int(size())

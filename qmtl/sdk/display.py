@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[int, int], None]
 AFTER_S = 1.0
+EVERY_S = 1.0
 CELL = 80  # characters of a value that a table shows
 SHOWN_ROWS = 200
 _repr = reprlib.Repr()
@@ -31,6 +32,8 @@ _repr.maxstring = _repr.maxother = _repr.maxlong = CELL
 def watched(what: str, own: Report | None = None) -> Iterator[Report | None]:
     """Show a bar on stderr for what takes over a second, in a terminal or a notebook.
 
+    A notebook without ``ipywidgets`` shows a line of text in its place.
+
     Args:
         what: Stands before the bar.
         own: What the caller wants told instead of a bar.
@@ -38,10 +41,11 @@ def watched(what: str, own: Report | None = None) -> Iterator[Report | None]:
     Yields:
         A function that takes how much is done, and of how much; None where nobody looks on.
     """
-    if own is not None or not _is_watched():
+    make = _watcher() if own is None else None
+    if make is None:
         yield own
         return
-    bar = _Bar(what)
+    bar = make(what)
     try:
         yield bar.report
     finally:
@@ -70,6 +74,38 @@ class _Bar:
             self._shown.stop()
 
 
+class _Line:
+    """A line of text that is written anew every second, after ``AFTER_S``."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._out = sys.stderr
+        self._began = time.monotonic()
+        self._due = self._began + AFTER_S
+        self._told = ""
+        self._done = (0, 0)
+
+    def report(self, done: int, total: int) -> None:
+        self._done = done, total
+        now = time.monotonic()
+        if now >= self._due and done < total:
+            self._due = now + EVERY_S
+            left_s = (now - self._began) * (total - done) / max(done, 1)
+            self._write(f"{self._what}: {done:,} of {total:,}, about {left_s:.0f} s left")
+
+    def stop(self) -> None:
+        if self._told:
+            done, total = self._done
+            took_s = time.monotonic() - self._began
+            self._write(f"{self._what}: {done:,} of {total:,} in {took_s:.0f} s")
+            self._out.write("\n")
+
+    def _write(self, text: str) -> None:
+        self._out.write(f"\r{text:<{len(self._told)}}")  # over the whole of the line before
+        self._out.flush()
+        self._told = text
+
+
 def _progress() -> Progress:
     from rich.console import Console  # noqa: PLC0415 - most runs end before it is needed
     from rich.progress import (  # noqa: PLC0415
@@ -92,11 +128,15 @@ def _progress() -> Progress:
     )
 
 
-def _is_watched() -> bool:
-    """Whether somebody looks on: at a terminal, or at a notebook that can draw."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        return True
-    return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
+def _watcher() -> type[_Bar | _Line] | None:
+    """Return what shows progress to who looks on, at a terminal or a notebook; None for nobody."""
+    if sys.stderr is None:
+        return None
+    if sys.stderr.isatty():
+        return _Bar
+    if "ipykernel" not in sys.modules:
+        return None
+    return _Line if find_spec("ipywidgets") is None else _Bar
 
 
 def short(value: object) -> str:

@@ -22,6 +22,7 @@ from qmtl.sandbox.failure import describe
 from qmtl.sdk.determinism import like_a_server, one_blas_thread
 from qmtl.sdk.line import Kept, LineReader, LocalLine, Peer
 from qmtl.sdk.memo import Memo
+from qmtl.sdk.queries import warn_of_empty_queries
 from qmtl.sdk.results import Result, Results
 from qmtl.sdk.shape import Shape, Step
 from qmtl.sdk.windows import SourceWindows
@@ -33,7 +34,7 @@ Given = Mapping[str, NodeCommit]  # results of a bucket that are there already, 
 class LocalEngine:
     """Runs one strategy; its module is executed once, when a node first runs.
 
-    Every value is encoded once and decoded anew for each reader, as between a server's processes.
+    Every value is encoded once, and each reader gets its own, as in a server's processes.
     A node that fails keeps only its descendants from running. Limits of time and memory are not
     enforced: this is the caller's own process.
     """
@@ -44,7 +45,8 @@ class LocalEngine:
         settings = Settings()
         self._limits = Limits(settings.node_timeout_s, settings.node_memory_bytes)
         self._value_limit_bytes = settings.value_limit_bytes
-        self.warned = False  # of what hashes may show in
+        self.prepared = False  # by like_a_server
+        self.warned: set[str] = set()  # of which queries
         self._loaded: Evaluator | NodeError | None = None
         self._shapes: dict[tuple[str, ...], Shape] = {}
 
@@ -131,6 +133,7 @@ class Walk:
         self.windows.require(self.shape.sources)
         self.engine = engine
         self.line = LocalLine() if line is None else line
+        warn_of_empty_queries(engine, self.shape.nodes, peers)
         self.reader = LineReader(self.shape.nodes, Peer(engine.spec, self.line), peers)
         self.memo = memo
         self.uncached = _uncached(engine.spec) if memo is not None else frozenset[str]()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import TYPE_CHECKING
 
 from qmtl.models.datanode import NodeSpec
@@ -17,10 +18,11 @@ from qmtl.sdk.line import LocalLine, Peer, looked_back, queried
 from qmtl.sdk.memo import Memo
 from qmtl.sdk.pipeline import Pipeline
 from qmtl.sdk.span import buckets, step_ns
+from qmtl.sdk.spread import Part, spread
 from qmtl.sdk.track import Tracks
 
 if TYPE_CHECKING:
-    from qmtl.sdk.execution import Progress
+    from qmtl.sdk.execution import Given, Progress
 
 Lines = Mapping[str, LocalLine]  # by strategy
 
@@ -41,6 +43,7 @@ class Member:
             return Walk(engine, points, targets=names, line=line, peers=peers, memo=memo)
 
         engine = pipeline.engine()
+        self.points = points
         late = rests_on_a_query(pipeline.spec)
         nodes = engine.shape(targets).nodes
         early = [n.name for n in nodes if n.name not in late]
@@ -50,10 +53,10 @@ class Member:
         self._early = walk(early) if 0 < len(early) < len(nodes) else None
         self._all_early = len(early) == len(nodes)
 
-    def begin(self, as_of_ns: int) -> None:
-        """Run what rests on no query."""
+    def begin(self, as_of_ns: int, given: Given | None = None) -> None:
+        """Run what rests on no query, and of that what is not given."""
         walk = self.walk if self._all_early else self._early
-        self.commits = [] if walk is None else walk.at(as_of_ns)
+        self.commits = [] if walk is None else walk.at(as_of_ns, given=given)
 
     def finish(self, as_of_ns: int) -> list[NodeCommit]:
         """Run the rest, and return what became of each step."""
@@ -85,6 +88,14 @@ class Tour:
         if trimmed:
             self.times_ns, self.first = self.times_ns[self.first :], 0
         self.tracks = Tracks(shape)
+        self.ready: Iterator[Given | None] = repeat(None)
+
+    @property
+    def part(self) -> Part:
+        """Return what other processes may do of it."""
+        member = self.member
+        walked = self.times_ns[self.first :]
+        return Part(member.pipeline.engine(), member.points, member.walk.shape, walked)
 
     def backtest(self, peers: Mapping[str, Backtest] | None = None) -> Backtest:
         """Return what the tour gave."""
@@ -92,26 +103,44 @@ class Tour:
         return Backtest(name, self.times_ns, self.first, self.tracks.by_name, peers=peers)
 
 
-def run_together(members: Iterable[Member], as_of_ns: int) -> None:
-    """Run members at a time; what rests on a query runs when everything else has."""
-    members = list(members)
-    for member in members:
-        member.begin(as_of_ns)
+def run_together(
+    members: Sequence[Member], as_of_ns: int, given: Iterable[Given | None] = repeat(None)
+) -> None:
+    """Run members at a time; what rests on a query runs when everything else has.
+
+    Args:
+        members: They.
+        as_of_ns: The time.
+        given: Results of each that are there already.
+    """
+    for member, ready in zip(members, given, strict=False):
+        member.begin(as_of_ns, ready)
     for member in members:
         member.finish(as_of_ns)
 
 
-def tour_together(tours: Sequence[Tour], memo: Memo, on_progress: Progress | None) -> None:
+def tour_together(
+    tours: Sequence[Tour], memo: Memo, processes: int, on_progress: Progress | None
+) -> None:
     """Run every tour's member at each of its buckets, those of one time together."""
+    with ExitStack() as stack:
+        ready = spread([tour.part for tour in tours], processes, stack)
+        for tour, given in zip(tours, ready, strict=True):
+            tour.ready = given
+        _walk(tours, memo, on_progress)
+
+
+def _walk(tours: Sequence[Tour], memo: Memo, on_progress: Progress | None) -> None:
     total = sum(len(tour.times_ns) - tour.first for tour in tours)
     done = 0
     for as_of_ns, due in groupby(_due(tours), key=lambda each: each[0]):
-        places = [place for _, place in due]
-        run_together([tours[place].member for place in places], as_of_ns)
-        for place in places:
-            tours[place].tracks.add(as_of_ns, tours[place].member.commits)
+        now = [tours[place] for _, place in due]
+        given = [next(tour.ready) for tour in now]
+        run_together([tour.member for tour in now], as_of_ns, given)
+        for tour in now:
+            tour.tracks.add(as_of_ns, tour.member.commits)
         memo.turn()
-        done += len(places)
+        done += len(now)
         if on_progress is not None:
             on_progress(done, total)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -25,8 +24,7 @@ class Step:
         node: As the planner makes it; its bucket and content key are those of no bucket.
         call: Likewise; its keys are the same at every bucket.
         reads: Each argument, with the key of its value.
-        renewed: Whether the call differs from bucket to bucket: it takes its bucket or a seed, or
-            a parameter that the node may change.
+        renewed: Whether the call differs from bucket to bucket: it takes its bucket or a seed.
     """
 
     node: PlannedNode
@@ -47,7 +45,6 @@ class Step:
             return self.call
         return replace(
             self.call,
-            params=deepcopy(self.call.params),
             as_of_ns=tuple((argument, bucket_ns) for argument, _ in self.call.as_of_ns),
             seed=int(key[:16], 16) if self.node.seeded else None,
         )
@@ -89,6 +86,4 @@ class Shape:
 
 def _step(node: PlannedNode, call: Call) -> Step:
     reads = call.inputs + tuple((argument, key) for argument, _, key in call.lookups)
-    composed = any(isinstance(value, list | dict | set | tuple) for _, value in call.params)
-    renewed = bool(call.as_of_ns) or node.seeded or composed
-    return Step(node, call, reads, renewed)
+    return Step(node, call, reads, renewed=bool(call.as_of_ns) or node.seeded)

@@ -6,8 +6,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from qmtl.common.codec import digest, encode
+from qmtl.common.codec import digest
 from qmtl.common.timeline import floor_bucket
+from qmtl.models.encoded_points import encode_window
 from qmtl.models.points import Points
 from qmtl.models.strategy import StrategySpec
 from qmtl.orchestrator.execution.inputs import inline_window
@@ -42,8 +43,9 @@ class SourceWindows:
             MissingData: A source has no point.
         """
         for variable in sorted({key.variable for key in sources}):
-            if not len(self._points.get(variable, ())):
-                raise missing_data(self._spec.source(variable))
+            points = self._points.get(variable)
+            if points is None or not len(points):
+                raise missing_data(self._spec.source(variable), points=points)
 
     def at(self, key: SourceKey, bucket_ns: int) -> tuple[bytes, str]:
         """Return what readers see at their bucket, encoded, and its digest.
@@ -57,7 +59,7 @@ class SourceWindows:
         times = (int(window.times_ms[0]), int(window.times_ms[-1]), len(window))
         seen = self._seen.get(key)
         if seen is None or seen.times != times:
-            value = encode(window.to_pandas())
+            value = encode_window(window)
             seen = self._seen[key] = _Seen(times, value, digest(value))
         return seen.value, seen.digest
 

@@ -166,7 +166,7 @@ def read_array(header: Header, buffers: Buffers) -> Array:
 
 
 def read_column(column: Column, count: int, buffers: Buffers) -> tuple[Array, Array | None]:
-    """Return a column's values, writable and in native order, and what is not missing.
+    """Return a column's values in native order, writable unless locked, and what is not missing.
 
     Raises:
         CorruptValue: The buffers do not hold ``count`` values of that type.
@@ -176,7 +176,10 @@ def read_column(column: Column, count: int, buffers: Buffers) -> tuple[Array, Ar
     data = buffers.take(count * dtype.itemsize)
     if dtype.kind == "b" and count and np.frombuffer(data, np.uint8).max() > 1:
         raise CorruptValue("A boolean is neither 0 nor 1.")
-    values = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
+    if buffers.locked and dtype.isnative:
+        values = np.frombuffer(bytes(data), dtype)  # a copy, since a body's buffers are unaligned
+    else:
+        values = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
     if dtype.kind in "mM" and np.isnat(values).any():
         raise CorruptValue("A missing time stands outside its bitmap.")
     return values, valid

@@ -81,9 +81,14 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class Buffers:
-    """A cursor over the buffers of a body."""
+    """A cursor over the buffers of a body.
 
-    def __init__(self, data: memoryview) -> None:
+    Attributes:
+        locked: Whether nobody may be able to write into what is read.
+    """
+
+    def __init__(self, data: memoryview, *, locked: bool = False) -> None:
+        self.locked = locked
         self._data = data
         self._at = 0
 
@@ -111,7 +116,9 @@ def pack(header: Header, buffers: list[bytes]) -> bytes:
     return b"".join([_LENGTH.pack(len(head)), head, *buffers])
 
 
-def unpack(body: memoryview, decoder: msgspec.msgpack.Decoder[Header]) -> tuple[Header, Buffers]:
+def unpack(
+    body: memoryview, decoder: msgspec.msgpack.Decoder[Header], *, locked: bool = False
+) -> tuple[Header, Buffers]:
     """Return a body's header and a cursor over what follows it.
 
     Raises:
@@ -120,4 +127,4 @@ def unpack(body: memoryview, decoder: msgspec.msgpack.Decoder[Header]) -> tuple[
     cursor = Buffers(body)
     (length,) = _LENGTH.unpack(cursor.take(_LENGTH.size))
     header = decoder.decode(cursor.take(length))
-    return header, Buffers(body[_LENGTH.size + length :])
+    return header, Buffers(body[_LENGTH.size + length :], locked=locked)

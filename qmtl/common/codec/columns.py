@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import msgspec
 
 from qmtl.common.codec.arrays import read_array
 from qmtl.common.codec.buffers import Buffers, Header, unpack
 from qmtl.common.codec.raising import raise_extension
 from qmtl.common.errors import UnsupportedValue
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _decoder = msgspec.msgpack.Decoder(Header, ext_hook=raise_extension)
 
@@ -29,6 +34,27 @@ def read(body: memoryview) -> object:
         from qmtl.common.codec import frame_reading  # noqa: PLC0415 (arrays pay no pandas import)
 
         value = frame_reading.read_frame(header, buffers)
+    buffers.finish()
+    return value
+
+
+def read_locked(body: memoryview) -> pd.Series[Any] | pd.DataFrame | None:
+    """Return the series or frame of a body in memory that nobody can write to.
+
+    None where it could be changed all the same, as text can; such a value is decoded for each
+    reader.
+
+    Raises:
+        CorruptValue: As ``read``.
+    """
+    header, buffers = unpack(body, _decoder, locked=True)
+    if header.kind not in {"series", "frame"}:
+        return None
+    from qmtl.common.codec import frame_reading  # noqa: PLC0415 (arrays pay no pandas import)
+
+    if not frame_reading.can_lock(header):
+        return None
+    value = frame_reading.read_frame(header, buffers)
     buffers.finish()
     return value
 

@@ -22,6 +22,17 @@ _SHORT_TEXT = 1024  # bytes
 _LOCKED = int(pd.__version__.partition(".")[0]) >= 3  # whether nobody can write into an index
 
 
+def _freq_is_own() -> bool:
+    """Whether a view of an index of times has a ``freq`` of its own: the one part one can set."""
+    index = pd.DatetimeIndex(["2000-01-01", "2000-01-02"])
+    view: Any = index.view()
+    view.freq = "D"
+    return index.freq is None
+
+
+_FREQ_IS_OWN = _freq_is_own()
+
+
 def read_frame(header: Header, buffers: Buffers) -> pd.Series[Any] | pd.DataFrame:
     """Return the series or frame that a header and its buffers describe.
 
@@ -51,6 +62,28 @@ def read_frame(header: Header, buffers: Buffers) -> pd.Series[Any] | pd.DataFram
     frame = pd.DataFrame(values, index=index, copy=False)
     frame.columns = labels
     return frame
+
+
+def can_lock(header: Header) -> bool:
+    """Whether a series or frame can be read so that nobody can change it for another reader.
+
+    Text and times in columns lie in objects that can be changed in place.
+    """
+    return (
+        _LOCKED
+        and _FREQ_IS_OWN
+        and all(c.type in BLOCKS and not (c.nulls or c.nullable) for c in header.columns)
+        and all(map(_can_lock_labels, (header.index, header.labels)))
+    )
+
+
+def _can_lock_labels(labels: Labels | None) -> bool:
+    if labels is None or labels.kind == "range":
+        return True
+    return labels.kind == "column" and all(
+        (c.type in BLOCKS or c.type in {"datetime", "utf8"}) and not (c.nulls or c.nullable)
+        for c in labels.columns
+    )
 
 
 def _is_block(columns: Sequence[Column]) -> bool:
@@ -148,10 +181,12 @@ def _read_index(labels: Labels, count: int, buffers: Buffers) -> pd.Index[Any]:
 def _read_plain_index(column: Column, count: int, buffers: Buffers, name: Any) -> pd.Index[Any]:
     if column.type == "datetime":  # as below, and faster
         times = set_missing_times(*read_column(column, count, buffers))
-        return pd.DatetimeIndex(times, tz=column.zone or None, name=name)
+        if column.zone:  # as integers, which are UTC, they need not be copied
+            return pd.DatetimeIndex(times.view("i8"), tz=column.zone, name=name, copy=False)
+        return pd.DatetimeIndex(times, name=name, copy=False)
     if column.type == "utf8":
         return _read_text_index(column, count, buffers, name)
-    index: pd.Index[Any] = pd.Index(_read_values(column, count, buffers), name=name)
+    index: pd.Index[Any] = pd.Index(_read_values(column, count, buffers), name=name, copy=False)
     return index
 
 

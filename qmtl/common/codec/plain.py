@@ -26,6 +26,7 @@ _OTHER_NAN = re.compile(
 _SCALARS = frozenset({NoneType, bool, int, float, str, bytes})
 _MANY = 8  # items of a list from which on one look at all types is faster than one at each
 _SHORT = 4096
+MALFORMED = (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError)
 _encode_plain = lowering.msgpack.encode
 _decode_plain = raising.msgpack.decode
 
@@ -75,8 +76,13 @@ def decode(data: bytes) -> object:
     body = data[1:] if len(data) < _SHORT else memoryview(data)[1:]
     try:
         return _decode_plain(body) if data[0] == PLAIN else _decode_tagged(data[0], body)
-    except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise CorruptValue(f"The bytes are not an encoded value: {error}") from error
+    except MALFORMED as error:
+        raise corrupt(error) from error
+
+
+def corrupt(error: Exception) -> CorruptValue:
+    """Return what is raised for bytes that gave one of ``MALFORMED``."""
+    return CorruptValue(f"The bytes are not an encoded value: {error}")
 
 
 def digest(data: bytes) -> str:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from qmtl.common.codec import decode, encode
 from qmtl.common.errors import InvalidPoint, InvalidRequest, MissingData
 from qmtl.common.timeline import format_time
+from qmtl.models.encoded_points import encode_window
 from qmtl.models.execution import Execution, Pin
 from qmtl.models.points import Points, points_from_rows
 from qmtl.models.strategy import StrategySpec
@@ -63,7 +64,7 @@ class InputReader:
                 windows[window] = inline_window(given, window, spec)
             if not len(windows[window]):
                 raise missing(spec, window)
-        encoded = {window: encode(points.to_pandas()) for window, points in windows.items()}
+        encoded = {window: encode_window(points) for window, points in windows.items()}
         return {key: encoded[window] for key, window in asked.items()}
 
 

@@ -55,7 +55,7 @@ def measure() -> list[Figure]:
         ),
         Figure(
             "sdk", "its cost over calls by hand", us["long"] - us["hand"], "µs a node",
-            note=f"{us['hand']:.0f} by hand; each reader decodes {PERIOD} rows",
+            note=f"{us['hand']:.0f} by hand; each reader gets a copy of {PERIOD} rows",
         ),
         Figure(
             "sdk", f"its memory beyond the results, {FEW} to {MANY:,}", beyond / more * 100,

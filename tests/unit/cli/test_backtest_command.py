@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -83,3 +84,55 @@ def test_a_step_that_is_no_interval_is_refused(strategy: Path) -> None:
     result = backtest(strategy, "--step", "daily")
     assert result.exit_code == 1
     assert "'daily' is not an interval" in result.stderr
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".pq", ".feather", ".arrow", ".ipc"])
+def test_out_writes_what_its_ending_says(strategy: Path, tmp_path: Path, ending: str) -> None:
+    pytest.importorskip("pyarrow")
+    out = tmp_path / f"out{ending}"
+    result = backtest(strategy, "--out", out)
+    assert result.exit_code == 0, result.output
+    frame = pd.read_parquet(out) if ending in {".parquet", ".pq"} else pd.read_feather(out)
+    assert frame["mean"].tolist() == [1.0, 1.5, 3.0]
+    assert frame["state.days"].tolist() == [1, 2, 3]
+    assert str(frame.index[0]) == "2026-01-02 00:00:00+00:00"
+
+
+def test_out_writes_values_of_several_types_as_text(strategy: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    out = tmp_path / "out.parquet"
+    strategy.write_text(
+        STRATEGY.replace("return float(prices.mean())", "return [1, 'two', None][len(prices) - 1]")
+    )
+    result = backtest(strategy, "--target", "mean", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert pd.read_parquet(out)["mean"].isna().tolist() == [False, False, True]
+    assert pd.read_parquet(out)["mean"].tolist()[:2] == ["1", "two"]
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "out"])
+def test_out_without_a_known_ending_is_refused_before_the_run(
+    strategy: Path, tmp_path: Path, name: str
+) -> None:
+    result = backtest(strategy, "--out", tmp_path / name)
+    assert result.exit_code == 1
+    assert f"{name} has no ending that tells what to write" in result.stderr
+    assert "Hint: These do: .csv, .parquet" in result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / name).exists()
+
+
+def test_out_into_a_folder_that_is_not_there_is_refused(strategy: Path, tmp_path: Path) -> None:
+    result = backtest(strategy, "--out", tmp_path / "gone" / "out.csv")
+    assert result.exit_code == 1
+    assert "there is no folder" in result.stderr
+
+
+def test_out_without_pyarrow_names_the_way_to_it(
+    strategy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = backtest(strategy, "--out", tmp_path / "out.parquet")
+    assert result.exit_code == 1
+    assert "needs the package pyarrow" in result.stderr
+    assert "pip install 'qmtl[arrow]'" in result.stderr

@@ -76,6 +76,32 @@ def test_run_json_names_ids_digests_and_values(strategy: Path, prices: Path) -> 
     assert words["value"] == ["a", "b", "c"]
 
 
+def test_run_names_a_node_that_a_server_would_have_ended(tmp_path: Path, prices: Path) -> None:
+    slow = STRATEGY.replace("@node()\ndef mean", "@node(timeout=0.001)\ndef mean").replace(
+        "float(prices.mean())", "sum(range(1_000_000)) * 0.0"
+    )
+    result = qmtl("run", written(tmp_path / "slow.py", slow), "--data", f"prices={prices}")
+    assert result.exit_code == 0, result.output
+    (line,) = [
+        line for line in result.stderr.splitlines() if line.startswith("Warning: mean took ")
+    ]
+    assert line.endswith(
+        "longer than its timeout of 0.001 s: a server would have ended it as TIMED_OUT."
+    )
+
+
+def test_run_says_where_a_query_reads_nobody(tmp_path: Path) -> None:
+    reader = (
+        "from qmtl.sdk import node, query, strategy\n"
+        'strategy("reader", interval="1d")\n'
+        '@node(inputs={"seen": query(tags=["signal"])})\n'
+        "def seen(seen):\n    return len(seen)\n"
+    )
+    result = qmtl("run", written(tmp_path / "reader.py", reader), "--as-of", "2026-01-02")
+    assert result.exit_code == 0, result.output
+    assert "Warning: reader: the query seen.seen matches no node" in result.stderr
+
+
 def test_run_at_an_earlier_time_sees_less(strategy: Path, prices: Path) -> None:
     result = qmtl("run", strategy, "--data", f"prices={prices}", "--as-of", "2026-01-03", "--json")
     assert json.loads(result.stdout)["results"][0]["value"] == 1.5

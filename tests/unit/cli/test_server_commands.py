@@ -96,6 +96,11 @@ def test_points_say_how_many_were_new(active: Shell) -> None:
     assert "1 points added, 0 corrected, 3 unchanged" in result.stdout
 
 
+def test_points_are_taken_from_other_files_than_csv_too(active: Shell) -> None:
+    file = active.write("px.jsonl", '{"ts": "2026-01-05", "close": 7}\n')
+    assert "1 points added" in active("points", "px", file).stdout
+
+
 def test_trigger_waits_and_shows_the_results(active: Shell) -> None:
     result = active("trigger", "tiny", "-e", "staging", "--as-of", "2026-01-04", "--wait")
     assert result.exit_code == 0, result.stderr

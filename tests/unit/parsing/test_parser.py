@@ -127,7 +127,8 @@ def test_a_literal_is_kept_in_one_spelling() -> None:
         "from dataclasses import dataclass, field\n@dataclass(frozen=True, slots=True)\n"
         "class P:\n  x: int = 1\n  def __add__(self, o): return self.x + o.x\n"
         "  @property\n  def y(self): return self.x\n  @classmethod\n  def of(cls): return cls(2)",
-        "import functools\n@functools.lru_cache(maxsize=2)\ndef h(x): return x",
+        "import functools\ndef h(x):\n  @functools.lru_cache(maxsize=2)\n  def f(n): return n\n"
+        "  return f(x)",
         "KEY = lambda pair: pair[1]\ndef h(x): return sorted(x, key=KEY)",
         "def h(x):\n  yield from x",
         "def h(open, input):\n  compile = open\n  return compile + input",

@@ -7,6 +7,7 @@ import pytest
 
 from qmtl.common.errors import InvalidRequest, MissingData
 from qmtl.sdk import Analyzer, Pipeline
+from qmtl.sdk.notices import LocalRunWarning
 
 PRICES = pd.Series(
     [1.0, 2.0, 4.0, 8.0], index=pd.date_range("2026-01-01", periods=4, freq="D", tz="UTC")
@@ -128,6 +129,34 @@ def test_a_strategy_without_data_yet_is_passed_over_until_it_has() -> None:
     ]
 
 
+def test_the_digests_of_all_do_not_depend_on_the_number_of_processes() -> None:
+    own = """
+@node(inputs={"past": window("self", 1)})
+def days(total, past):
+    return 1 + (past[-1] if past else 0)
+
+@node
+def alone(as_of):
+    return as_of.day
+"""
+    late = {"twice": {"prices": PRICES}, "late": {"prices": PRICES[2:]}}
+    digests = []
+    for processes in (1, 2):
+        over = [one("twice", 2), one("late", 3, interval="6h")]
+        backtest = Analyzer(observer(own=own), over=over).backtest(late, processes=processes)
+        peers = {name: peer.digests for name, peer in backtest.peers.items()}
+        digests.append({"observer": backtest.digests} | peers)
+        assert not len(backtest.failed)
+    assert list(digests[0]) == ["observer", "twice", "late"]
+    for name, own_digests in digests[0].items():
+        pd.testing.assert_frame_equal(own_digests, digests[1][name])
+
+
+def test_a_number_of_processes_below_one_is_refused_by_an_analyzer_too() -> None:
+    with pytest.raises(InvalidRequest, match="processes"):
+        Analyzer(observer(), over=[one("twice", 2)]).backtest({"shop.prices": PRICES}, processes=0)
+
+
 @pytest.mark.parametrize("reversed_order", [False, True])
 def test_what_rests_on_a_query_is_read_of_earlier_buckets_only(reversed_order: bool) -> None:
     over = [observer("middle"), one("twice", 2)]
@@ -148,3 +177,26 @@ def days(total, past):
         {"shop.prices": PRICES}, "2026-01-02", "2026-01-05"
     )
     assert backtest["days"]["value"].tolist() == [1, 2, 3, 4]
+
+
+def test_a_query_that_matches_nobody_else_is_warned_of_once(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    alone = observer()
+    assert alone.execute(as_of="2026-01-05")["total"].value == 0
+    alone.execute(as_of="2026-01-06")
+    names, total = sorted(str(warning.message) for warning in recwarn)
+    assert names.startswith("observer: the query names.seen matches no node of another strategy")
+    assert "Analyzer" in names
+    assert total.startswith("observer: the query total.seen matches no node of another strategy")
+
+
+def test_a_query_that_matches_its_own_strategy_alone_is_told_to_name_inputs() -> None:
+    own = "\n@node(tags=['signal'])\ndef mine():\n    return 1\n"
+    with pytest.warns(LocalRunWarning, match=r"would match mine.*name these as inputs"):
+        Analyzer(observer(own=own), over=[]).execute(as_of="2026-01-05")
+
+
+def test_a_query_that_matches_is_not_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    Analyzer(observer(), over=[one("twice", 2)]).backtest({"shop.prices": PRICES})
+    assert not recwarn.list

@@ -229,7 +229,7 @@ def test_what_a_node_writes_past_python_does_not_disturb_the_answers_of_a_proces
 
 def test_a_process_that_dies_is_told() -> None:
     job = Job(source_text="no strategy", targets=(), points={})
-    with Workers(1, job) as workers, pytest.raises(SandboxFailure, match="ended with status 1"):
+    with Workers(1, [job]) as workers, pytest.raises(SandboxFailure, match="ended with status 1"):
         list(workers.walk(range(3)))
 
 

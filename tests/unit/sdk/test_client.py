@@ -12,6 +12,7 @@ from qmtl.common.errors import (
     ExecutionFailed,
     IdempotencyConflict,
     IncompleteVersion,
+    InvalidPoint,
     InvalidRequest,
     InvalidSetting,
     NotActive,
@@ -152,6 +153,30 @@ def test_points_are_taken_as_csv_rows_and_points_alike(active: Client, tmp_path:
     assert active.append_points("px", file)["added"] == 1
     again = active.append_points("px", points_from_rows(ROWS, ["close"]))
     assert (again["added"], again["unchanged"]) == (0, 4)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".jsonl"])
+def test_points_are_taken_from_every_kind_of_file(
+    active: Client, tmp_path: Path, ending: str
+) -> None:
+    file = tmp_path / f"px{ending}"
+    frame = pd.DataFrame({"ts": [pd.Timestamp("2026-01-09", tz="UTC")], "close": [9.0]})
+    if ending == ".jsonl":
+        file.write_text('{"ts": "2026-01-09", "close": 9.0}\n')
+    else:
+        pytest.importorskip("pyarrow")
+        (frame.to_parquet if ending == ".parquet" else frame.to_feather)(file)
+    assert active.append_points("px", file)["added"] == 1
+    assert active.append_points("px", frame.assign(more=1))["unchanged"] == 1
+    assert active.append_points("px", frame.set_index("ts")["close"])["unchanged"] == 1
+
+
+def test_points_that_cannot_be_used_are_named_before_they_are_sent(active: Client) -> None:
+    frame = pd.DataFrame({"ts": [pd.Timestamp("2026-01-09", tz="UTC")], "open": [9.0]})
+    with pytest.raises(InvalidPoint, match="Source 'px': The data have no column 'close'"):
+        active.append_points("px", frame)
+    with pytest.raises(UnknownSource):
+        active.append_points("nobody", frame)
 
 
 def test_inline_inputs_are_used_in_place_of_the_stored_points(active: Client) -> None:

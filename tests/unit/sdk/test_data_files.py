@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from qmtl.common.errors import DataError, InvalidPoint
-from qmtl.sdk.data import read_points
+from qmtl.common.errors import DataError, InvalidPoint, MissingData
+from qmtl.sdk.data import default_as_of_ns, read_points
+from qmtl.sdk.pipeline import Pipeline
 from tests.support.registry import make_source
 
 PRICES = make_source("prices")
@@ -179,3 +180,30 @@ def save(pa: Any, table: Any, path: Path) -> None:
     else:
         with pa.ipc.new_file(str(path), table.schema) as writer:
             writer.write_table(table)
+
+
+def test_a_file_without_rows_is_named_once_its_source_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "ts,close\n")
+    points = {"prices": read_points(PRICES, path)}
+    with pytest.raises(MissingData, match=r"'prices'.*a\.csv holds no row\."):
+        default_as_of_ns([PRICES], points)
+    with pytest.raises(MissingData, match=r"'prices'.*a\.csv holds no row\."):
+        Pipeline.from_source(READER).execute({"prices": path}, as_of="2026-01-05")
+
+
+READER = """
+from qmtl.sdk import node, source, strategy
+strategy("reader", interval="1d")
+prices = source(columns=["close"], interval="1d", period=1)
+
+@node
+def last(prices):
+    return float(prices.iloc[-1])
+"""
+
+
+def test_a_time_that_stands_twice_in_a_file_is_no_matter_of_requests(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "ts,close\n2026-01-02,1\n2026-01-02,2\n")
+    with pytest.raises(InvalidPoint, match=r"a\.csv: Rows 1 and 2 have the same time") as raised:
+        read_points(PRICES, path)
+    assert raised.value.hint == "Keep one of the two rows."

@@ -137,8 +137,64 @@ def warned(seed: str) -> list[str]:
 
 def test_a_pipeline_warns_once_where_hashes_are_not_fixed() -> None:
     (only,) = warned("random")
-    assert only.startswith("UserWarning <string> tiny: listed may give another digest")
+    assert only.startswith("LocalRunWarning <string> tiny: listed may give another digest")
 
 
 def test_with_fixed_hashes_nothing_is_said() -> None:
     assert warned("0") == []
+
+
+POLARS = """
+import polars as pl
+from qmtl.sdk import node, strategy
+strategy("columnar", interval="1d")
+
+@node
+def total():
+    return pl.Series([1, 2]).sum()
+"""
+RUN_POLARS = """
+import os, sys, warnings
+if sys.argv[2] == "before":
+    import polars
+from qmtl.sdk.pipeline import Pipeline
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    results = Pipeline.from_source(sys.argv[1]).execute(as_of="2026-01-01")
+assert results["total"].value == 3
+import polars
+print(polars.thread_pool_size(), "POLARS_MAX_THREADS" in os.environ)
+for each in caught:
+    print(each.category.__name__, each.filename, each.message)
+"""
+
+
+def ran_polars(when: str, text: str = POLARS, **environ: str) -> list[str]:
+    inherited = {k: v for k, v in os.environ.items() if k != "POLARS_MAX_THREADS"}
+    run = subprocess.run(
+        [sys.executable, "-c", RUN_POLARS, text, when],
+        env={**inherited, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return run.stdout.splitlines()
+
+
+def test_a_strategy_that_is_the_first_to_import_polars_gets_it_with_one_thread() -> None:
+    assert ran_polars("never") == ["1 False"]
+
+
+def test_a_polars_that_has_several_threads_already_is_warned_of() -> None:
+    first, warning = ran_polars("before", POLARS_MAX_THREADS="2")
+    assert first == "2 True"
+    assert warning.startswith("LocalRunWarning <string> columnar may give other digests")
+
+
+def test_a_polars_with_one_thread_is_not_warned_of() -> None:
+    assert ran_polars("before", POLARS_MAX_THREADS="1") == ["1 True"]
+
+
+def test_a_strategy_without_polars_is_not_warned() -> None:
+    text = POLARS.replace("import polars as pl\n", "").replace("pl.Series([1, 2]).sum()", "3")
+    assert ran_polars("before", text, POLARS_MAX_THREADS="2") == ["2 True"]

@@ -48,6 +48,39 @@ def test_a_bar_appears_in_a_terminal_for_what_takes_longer(
     assert ("Running [bold]" in terminal.getvalue()) is shown
 
 
+def test_a_notebook_that_cannot_draw_shows_a_line_that_is_written_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", notebook := io.StringIO())
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr(display, "find_spec", lambda _: None)
+    monkeypatch.setattr(display, "AFTER_S", 0.0)
+    monkeypatch.setattr(display, "EVERY_S", 0.0)
+    with display.watched("Backtest") as report:
+        assert report is not None
+        report(500, 2000)
+        report(1000, 2000)
+        report(2000, 2000)
+    assert notebook.getvalue().endswith("\n")
+    lines = [line.rstrip() for line in notebook.getvalue().split("\r")]
+    assert lines == [
+        "",
+        "Backtest: 500 of 2,000, about 0 s left",
+        "Backtest: 1,000 of 2,000, about 0 s left",
+        "Backtest: 2,000 of 2,000 in 0 s",
+    ]
+
+
+def test_a_notebook_is_not_told_of_what_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", notebook := io.StringIO())
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr(display, "find_spec", lambda _: None)
+    with display.watched("Backtest") as report:
+        assert report is not None
+        report(1, 2)
+    assert notebook.getvalue() == ""
+
+
 def test_results_are_a_table_whose_texts_are_escaped() -> None:
     results = Results(
         [

@@ -146,3 +146,48 @@ def test_the_value_of_a_result_is_decoded_when_it_is_asked_for_and_then_kept() -
     last = results["last"]
     assert last.size == len(encode(last.value))
     assert last.value is last.value
+
+
+WRITERS = """
+import pandas as pd
+
+from qmtl.sdk import node, source, strategy
+
+strategy("writers", interval="1h")
+prices = source(columns=["low", "high"], interval="1h", period=3)
+
+@node
+def spread(prices):
+    return prices["high"] - prices["low"]
+
+@node(retries=1)
+def writes(prices, spread):
+    prices["low"] = 0.0
+    prices.iloc[0, 1] = -1.0
+    prices.index.name = "mine"
+    prices.index.freq = "h"
+    spread += 1.0
+    return prices.sum().sum() + spread.sum()
+
+@node
+def numbers(prices, spread):
+    spread.array[0] = 7.0
+
+@node
+def reads(prices, spread, writes):
+    return [prices, spread, prices.index.name, prices.index.freq is None]
+"""
+
+
+def test_nodes_that_write_into_what_they_read_change_it_for_nobody_else() -> None:
+    pipeline = Pipeline.from_source(WRITERS)
+    table = pd.DataFrame({"low": PRICES, "high": PRICES + 1.0})
+    together = pipeline.execute({"prices": table})
+    alone = {n.name: pipeline.execute({"prices": table}, targets=[n.name]) for n in pipeline.nodes}
+    for name, results in alone.items():
+        assert results[name].state == together[name].state
+        assert results[name].digest == together[name].digest
+    prices, spread, name, free = together["reads"].value
+    assert prices.equals(table.iloc[-3:].rename_axis("ts"))
+    assert spread.tolist() == [1.0, 1.0, 1.0]
+    assert (name, free) == ("ts", True)
