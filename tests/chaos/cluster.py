@@ -126,7 +126,8 @@ class Cluster:
         until = time.monotonic() + READY_S
         while self._answers(wanted) < wanted:
             if time.monotonic() > until:
-                raise TimeoutError(f"The workers did not answer within {READY_S:.0f} s.")
+                logs = self.stack.data_dir / "logs"
+                raise TimeoutError(f"No answer of {wanted} workers in {READY_S:.0f} s; see {logs}.")
 
     def _answers(self, limit: int) -> int:
         try:

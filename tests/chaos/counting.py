@@ -10,7 +10,6 @@ from contextvars import ContextVar
 from typing import Any
 
 from qmtl.orchestrator.execution.shard import ShardRunner
-from qmtl.sandbox.calls import Call
 from qmtl.sandbox.executor import Executor
 from tests.chaos.journal import Journal
 
@@ -19,19 +18,21 @@ _execution: ContextVar[str] = ContextVar("execution", default="")
 
 def install(journal: Journal) -> None:
     """Have this process and its children write down every call of a node's function."""
-    run_shard, run_calls = ShardRunner.run, Executor.run
+    run_shard, run_calls = ShardRunner.run_claimed, Executor.run_table
 
-    def shard(self: ShardRunner, tenant: str, execution_id: str, *rest: Any, **more: Any) -> Any:
-        token = _execution.set(execution_id)
+    def run_claimed(self: ShardRunner, job: Any) -> Any:
+        token = _execution.set(job.execution.id)
         try:
-            return run_shard(self, tenant, execution_id, *rest, **more)
+            return run_shard(self, job)
         finally:
             _execution.reset(token)
 
-    def run(self: Executor, calls: Sequence[Call], *rest: Any, **more: Any) -> Any:
-        nodes = [call.node_id for call in calls]
+    def run_table(
+        self: Executor, table: Any, places: Sequence[int], *rest: Any, **more: Any
+    ) -> Any:
+        nodes = [table.calls[place].node_id for place in places]
         journal.write("run", execution=_execution.get(), nodes=nodes)
-        return run_calls(self, calls, *rest, **more)
+        return run_calls(self, table, places, *rest, **more)
 
-    ShardRunner.run = shard  # type: ignore[method-assign]
-    Executor.run = run  # type: ignore[method-assign]
+    ShardRunner.run_claimed = run_claimed  # type: ignore[method-assign]
+    Executor.run_table = run_table  # type: ignore[method-assign]

@@ -22,8 +22,8 @@ from tests.chaos.traffic import Traffic, patiently
 from tests.chaos.workload import NODES, Workload
 
 NAME = "kafka"
-EXECUTIONS, SHORT_EXECUTIONS = 1_000, 100
-AWAY_S, SHORT_AWAY_S = 20.0, 4.0
+EXECUTIONS, SHORT_EXECUTIONS = 1_000, 40
+AWAY_S, SHORT_AWAY_S = 20.0, 3.0
 WINDOW = 32
 MIRRORED_S = 120.0
 WORKLOAD = Workload("mirrored", rounds=3_000)

@@ -24,7 +24,7 @@ ALLOWANCE_S = 5.0  # beyond the lease
 SHARE = 0.99
 LOOK_S = 0.02
 GIVE_UP_S = 90.0
-WORKLOAD = Workload("recovery", rounds=1_500_000)  # a node takes about 0.1 s
+WORKLOAD = Workload("recovery", rounds=1_000_000)  # a node takes some 60 ms
 
 
 def measure(lab: Lab) -> list[Row]:
@@ -64,9 +64,9 @@ def measure(lab: Lab) -> list[Row]:
 
 
 def usual_length(traffic: Traffic) -> float:
-    """Return how long an execution takes when nothing is killed: the median of five."""
+    """Return how long an execution takes when nothing is killed: the median of three."""
     taken: list[float] = []
-    for number in range(1, 6):
+    for number in range(1, 4):
         traffic.trigger(number)
         taken.append(await_end(traffic, number))
     return statistics.median(taken)

@@ -16,7 +16,7 @@ NAME = "redis"
 RESTARTS, SHORT_RESTARTS = 20, 2
 IN_FLIGHT = 6
 QUIET_S = 60.0
-WORKLOAD = Workload("restarts", rounds=300_000)  # a node takes about 20 ms
+WORKLOAD = Workload("restarts", rounds=150_000)  # a node takes about 10 ms
 
 
 def measure(lab: Lab) -> list[Row]:
