@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 PYTEST_FLAGS ?= --numprocesses 2 --dist loadfile
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help demo up test test-real check fmt bench install install-dev clean
+.PHONY: help demo up test test-real check fmt bench chaos install install-dev clean
 
 help:
 	@echo "make demo       install, start everything, run the example, stop everything"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-real  contract and integration tests on Redis, Neo4j and Apache Kafka"
 	@echo "make check      lint, format, types, import contracts"
 	@echo "make bench      figures beside their targets; one part with BENCH=sdk or BENCH=engine"
+	@echo "make chaos      kill things and check that nothing is lost or done twice; CHAOS=--short"
 	@echo "make fmt        format and mend what can be mended"
 
 $(VENV)/bin/python:
@@ -62,6 +63,9 @@ fmt: install-dev
 
 bench: install-dev
 	$(BIN)/python -m tests.bench $(BENCH)
+
+chaos: install-dev
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 clean:
 	rm -rf build .qmtl

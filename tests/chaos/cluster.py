@@ -99,10 +99,10 @@ class Cluster:
 
     @classmethod
     @contextmanager
-    def running(cls, spec: Spec, stack: Stack, folder: Path) -> Iterator[Cluster]:
+    def running(cls, spec: Spec, stack: Stack, journal: Path) -> Iterator[Cluster]:
         """Start the workers, yield when each answers, and stop them."""
         settings = settings_of(stack, spec.timing)
-        journal = folder / "journal.jsonl"
+        journal.parent.mkdir(parents=True, exist_ok=True)
         journal.unlink(missing_ok=True)
         environ = os.environ | settings.to_env() | FINE_CUTS
         environ |= {

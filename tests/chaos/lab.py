@@ -37,6 +37,7 @@ class Lab:
     say: Callable[[str], None] = print
     _running: ExitStack = field(default_factory=ExitStack)
     _cluster: Cluster | None = None
+    _started: int = 0
 
     def pick(self, full: T, short: T) -> T:
         """Return the size of the form that runs."""
@@ -46,7 +47,10 @@ class Lab:
         """Return workers of this kind: those that run, or new ones in their place."""
         if self._cluster is None or self._cluster.spec != spec:
             self.stop_workers()
-            self._cluster = self._running.enter_context(Cluster.running(spec, self.stack, self.out))
+            self._started += 1
+            journal = self.out / "journals" / f"{self._started}.jsonl"
+            started = Cluster.running(spec, self.stack, journal)
+            self._cluster = self._running.enter_context(started)
         return self._cluster
 
     def stop_workers(self) -> None:
