@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-_IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
 LookupKind = Literal["window", "query"]
 OutcomeState = Literal["SUCCEEDED", "FAILED", "TIMED_OUT"]
 
@@ -49,15 +46,6 @@ class Call(Struct, frozen=True, kw_only=True):
         if not self.lookups:
             return inputs
         return inputs + tuple([key for _, _, key in self.lookups])
-
-    @property
-    def renewable(self) -> bool:
-        """Whether a node could change a parameter, so that each call needs its own."""
-        return not all(type(value) in _IMMUTABLE for _, value in self.params)
-
-    def renewed(self) -> Call:
-        """Return the call with parameters that nobody else holds."""
-        return replace(self, params=deepcopy(self.params)) if self.renewable else self
 
 
 class NodeError(Struct, frozen=True):

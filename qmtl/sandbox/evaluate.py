@@ -6,7 +6,7 @@ import linecache
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from copy import deepcopy
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from qmtl.common.codec.templates import Template, Templates
 from qmtl.sandbox.backoff import pause_s
 from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.capture import Capture
+from qmtl.sandbox.constants import Constants
 from qmtl.sandbox.failure import FILE_PREFIX, describe
 from qmtl.sandbox.lookups import unpack
 from qmtl.sandbox.seeding import seeded
@@ -57,12 +58,13 @@ class Evaluator:
 
     def __init__(
         self,
-        namespace: Mapping[str, Any],
+        namespace: MutableMapping[str, Any],
         *,
         limit_bytes: int | None = None,
         digests: bool = True,
     ) -> None:
         self._namespace = namespace
+        self._constants = Constants(namespace)
         self._limit_bytes = limit_bytes
         self._digests = digests
         self._capture = Capture()
@@ -78,8 +80,8 @@ class Evaluator:
     ) -> Outcome:
         """Make a call, and make it again after an exception as often as its retries say.
 
-        Every attempt gets values of its own, so that nothing a node does to them is seen by
-        another. ``SystemExit`` fails the node; so does ``KeyboardInterrupt``, except where Python
+        Every attempt gets values, parameters and module constants of its own, so that nothing a
+        node does to them is seen by another. ``SystemExit`` fails the node; so does ``KeyboardInterrupt``, except where Python
         itself raises it on Ctrl-C. ``call.timeout_s`` and ``call.memory_bytes`` are not enforced.
 
         Args:
@@ -92,7 +94,7 @@ class Evaluator:
         while True:
             if on_attempt is not None:
                 on_attempt(attempt)
-            outcome = self._attempt(call.renewed() if call.retries else call, values)
+            outcome = self._attempt(call, values)
             if outcome.error is None or attempt >= call.retries:
                 return outcome
             attempt += 1
@@ -144,6 +146,7 @@ class Evaluator:
             named[argument] = deepcopy(literal) if type(literal) in _COMPOSED else literal
         for argument, at_ns in call.as_of_ns:
             named[argument] = as_of_time(at_ns)
+        self._constants.restore(call.function)
         function = self._namespace[call.function]
         code = getattr(function, "__code__", None)
         if code is None or code.co_posonlyargcount == 0:

@@ -90,7 +90,6 @@ class Table:
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls = calls
-        self._renewable = [n for n, call in enumerate(calls) if call.renewable]
         # Room for two ways of cutting the table into shards.
         self._layouts: Recent[Layout] = Recent(2 * len(calls), lambda layout: len(layout.kept))
 
@@ -109,11 +108,8 @@ class Table:
                 raise ValueError(f"The table has no places from {start} to {stop}.")
             calls += self._calls[start:stop]
         same = True
-        if changed or self._renewable:
+        if changed:
             positions = dict(zip(places_of(ranges), range(len(calls)), strict=True))
-            for place in self._renewable:
-                if place in positions and place not in changed:
-                    calls[positions[place]] = self._calls[place].renewed()
             for place, call in changed.items():
                 if place in positions:
                     usual = calls[positions[place]]

@@ -67,12 +67,3 @@ def test_a_changed_call_is_made_in_place_of_the_tables() -> None:
     moved = table.select((0, 4), {1: call("b", "other")})
     assert moved.layout.outer == {"given", "other"}
     assert table.select((0, 4), {}).layout.outer == {"given"}
-
-
-def test_each_run_has_parameters_of_its_own_where_a_node_could_change_them() -> None:
-    table = Table((call("a", params=(("sizes", [1, 2]),)),))
-    selected = table.select((0, 1), {}).calls[0]
-    value = selected.params[0][1]
-    assert isinstance(value, list)
-    value.append(3)
-    assert table.select((0, 1), {}).calls[0].params == (("sizes", [1, 2]),)
