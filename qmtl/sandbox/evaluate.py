@@ -80,9 +80,10 @@ class Evaluator:
     ) -> Outcome:
         """Make a call, and make it again after an exception as often as its retries say.
 
-        Every attempt gets values, parameters and module constants of its own, so that nothing a
-        node does to them is seen by another. ``SystemExit`` fails the node; so does ``KeyboardInterrupt``, except where Python
-        itself raises it on Ctrl-C. ``call.timeout_s`` and ``call.memory_bytes`` are not enforced.
+        Every attempt gets values and parameters of its own, and every call the module's constants
+        as they were at first, so that nothing a node does to them is seen by another.
+        ``SystemExit`` fails the node; so does ``KeyboardInterrupt``, except where Python itself
+        raises it on Ctrl-C. ``call.timeout_s`` and ``call.memory_bytes`` are not enforced.
 
         Args:
             call: What to call.
@@ -90,6 +91,7 @@ class Evaluator:
             on_attempt: Told the number of each attempt, from 0, before it starts.
             sleep: Pauses for so many seconds between two attempts; without it there is no pause.
         """
+        self._constants.restore(call.function)
         attempt = 0
         while True:
             if on_attempt is not None:
@@ -146,7 +148,6 @@ class Evaluator:
             named[argument] = deepcopy(literal) if type(literal) in _COMPOSED else literal
         for argument, at_ns in call.as_of_ns:
             named[argument] = as_of_time(at_ns)
-        self._constants.restore(call.function)
         function = self._namespace[call.function]
         code = getattr(function, "__code__", None)
         if code is None or code.co_posonlyargcount == 0:
