@@ -65,20 +65,24 @@ class _Grower:
         self.own_s = 0.0
         self.split: list[int] = []
         shards: Stage = [[] for _ in slots]
-        self._fill(shards)
-        self._trim(shards)
+        self._trim(shards, self._fill(shards))
         left = [v for heap in self.own for _, v in heap] + self.split + list(self.free)
         self.ready = sorted(v for v in left if not self.waiting[v])
         return [shard for shard in shards if shard]
 
-    def _fill(self, shards: Stage) -> None:
-        """Let the least loaded slot take a node, again and again, until it no longer pays."""
+    def _fill(self, shards: Stage) -> list[float]:
+        """Let the least loaded slot take a node, again and again, until it no longer pays.
+
+        Returns:
+            The load of every slot.
+        """
+        filled = [0.0] * len(shards)
         loads = [(0.0, k) for k in range(len(shards))]
         dry, dry_s, longest = 0, 0.0, 0.0
         while loads:
             load, k = loads[0]
             if dry and load >= longest and self._wasteful(dry, dry * load - dry_s):
-                return
+                break
             v = self._choose(k)
             if v < 0:  # for good: only its own nodes could make another one ready for it
                 heappop(loads)
@@ -87,8 +91,10 @@ class _Grower:
             shards[k].append(v)
             self._take(k, v)
             load += self.work.cost_s[v]
+            filled[k] = load
             longest = max(longest, load)
             heapreplace(loads, (load, k))
+        return filled
 
     def _wasteful(self, dry: int, idle_s: float) -> bool:
         """Tell whether idling costs more than a crossing, or is about to.
@@ -158,10 +164,9 @@ class _Grower:
                 pull[u] = count = pull.get(u, 0) + 1
                 heappush(near, (-count, rank[u], u))
 
-    def _trim(self, shards: Stage) -> None:
+    def _trim(self, shards: Stage, loads: list[float]) -> None:
         """Give back last nodes of the fullest shard while that raises the work done a second."""
         cost, crossing = self.work.cost_s, self.work.crossing_s
-        loads = [self.work.load_s(shard) for shard in shards]
         done = sum(loads)
         while True:
             k = max(range(len(loads)), key=loads.__getitem__)

@@ -17,7 +17,8 @@ from qmtl.graph.workload import Stage, Workload
 _RUNS = 24  # the most runs of levels: each is the start of an interval ...
 _WALK = 500_000  # ... that may walk the whole graph, so there are fewer where it is large
 _HOPELESS = 4  # crossings by which an interval may be worse than what is known
-_MERGE_WALK = 100_000  # the most blocks and edges walked to merge what is a plan already
+_MERGE_WALKS = 8  # how often the whole graph may be walked to merge what is a plan already ...
+_MERGE_WALK = 100_000  # ... and the most blocks and edges that this may take
 
 
 def levels_merged(work: Workload) -> list[Stage]:
@@ -31,7 +32,7 @@ def stages_merged(work: Workload, stages: Sequence[Stage]) -> list[Stage]:
     Where the stages are many an interval holds only a few of them: O(nodes + edges) unions.
     """
     rows = [[v for shard in stage for v in shard] for stage in stages]
-    return _merged(work, rows, stages, min(_MERGE_WALK, 16 * work.size()) // len(rows))
+    return _merged(work, rows, stages, min(_MERGE_WALK, _MERGE_WALKS * work.size()) // len(rows))
 
 
 def _runs_of_levels(work: Workload) -> list[list[int]]:
@@ -104,20 +105,25 @@ def components(work: Workload, nodes: Sequence[int]) -> list[list[int]]:
     """Return what hangs together among some nodes, by each one's least node; members ascending."""
     parent = {v: v for v in nodes}
     for v in nodes:
+        root = (
+            v  # of what v has been joined to so far; loops in place, since this runs on all edges
+        )
         for u in work.upstream[v]:
-            if u in parent:
-                a, b = _root(parent, u), _root(parent, v)
-                parent[max(a, b)] = min(a, b)
+            if u not in parent:
+                continue
+            other = u
+            while parent[other] != other:
+                parent[other] = other = parent[parent[other]]
+            while parent[root] != root:
+                root = parent[root]
+            parent[max(other, root)] = root = min(other, root)
     found: dict[int, list[int]] = {}
     for v in sorted(nodes):
-        found.setdefault(_root(parent, v), []).append(v)
+        root = v
+        while parent[root] != root:
+            parent[root] = root = parent[parent[root]]
+        found.setdefault(root, []).append(v)
     return list(found.values())
-
-
-def _root(parent: dict[int, int], v: int) -> int:
-    while parent[v] != v:
-        parent[v] = v = parent[parent[v]]
-    return v
 
 
 @dataclass(frozen=True, slots=True)

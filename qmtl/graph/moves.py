@@ -13,7 +13,7 @@ from qmtl.graph.workload import Stage, Workload
 _SHARDS = 128  # how many shards a node may look at ...
 _REACH = 24  # ... and how many stages away
 _PASSES = 8
-_OFFERS = 2_000  # after which no further pass begins, where nodes are few
+_OFFERS = 500  # after which no further pass begins, where nodes are few
 _NOISE_S = 1e-9
 
 
@@ -21,12 +21,12 @@ def moved(work: Workload, stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages after hill climbing: never a slower plan, and possibly fewer stages.
 
     O(nodes + edges): only nodes of longest shards are offered, each to a bounded number of places,
-    and after about as many offers as there are nodes it ends. Skewed costs make few such nodes, so
-    that several passes are possible just where they pay.
+    and no pass begins after half as many offers as there are nodes. Skewed costs make few such
+    nodes, so that several passes are possible just where they pay.
     """
     climb = _Climb(work, stages)
     for _ in range(_PASSES):
-        if not climb.once() or climb.offers > max(_OFFERS, len(work)):
+        if not climb.once() or climb.offers > max(_OFFERS, len(work) // 2):
             break
     return climb.stages()
 

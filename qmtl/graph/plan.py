@@ -131,7 +131,6 @@ def _quick(work: Workload) -> Iterator[list[Stage]]:
     yield merged
     if work.size() <= _LARGE:
         levels = levels_merged(work)
-        yield levels
         if work.plan_s(levels) <= _HOPEFUL * work.plan_s(merged):
             yield moved(work, levels)
     yield moved(work, merged)
@@ -139,9 +138,14 @@ def _quick(work: Workload) -> Iterator[list[Stage]]:
 
 def _tidy(work: Workload, stage: Stage) -> Stage:
     """Join shards that together are no longer than the longest, and put the longest first."""
-    bins = pack([work.load_s(shard) for shard in stage], work.slots)
-    shards = [sorted(v for k in each for v in stage[k]) for each in bins]
-    return sorted(shards, key=lambda shard: (-work.load_s(shard), shard[0]))
+    if len(stage) == 1:
+        return stage
+    loads_s = [work.load_s(shard) for shard in stage]
+    joined = [
+        (-sum([loads_s[k] for k in each]), sorted([v for k in each for v in stage[k]]))
+        for each in pack(loads_s, work.slots)
+    ]
+    return [shard for _, shard in sorted(joined)]
 
 
 def stages(order: Sequence[str], upstream: Mapping[str, Iterable[str]], slots: int) -> Stages:
