@@ -131,7 +131,7 @@ class Cluster:
 
     def _answers(self, limit: int) -> int:
         try:
-            return len(self._app.control.ping(timeout=0.5, limit=limit))
+            return len(self._app.control.ping(timeout=0.5, limit=limit) or ())
         except (OperationalError, RedisError):  # of a connection to a Redis that was killed
             return 0
 

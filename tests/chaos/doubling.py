@@ -35,4 +35,4 @@ def install(app: Celery, *, seed: int, share: float, journal: Journal, sender: s
             send_once(producer, name, message, **options)
         return send_once(producer, name, message, **options)
 
-    app.amqp.send_task_message = send
+    vars(app.amqp)["send_task_message"] = send  # where its cached property keeps it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from qmtl.common.errors import UnknownExecution
 from tests.chaos.checker import Key, Record, Seen, Verdict, check
@@ -17,14 +18,12 @@ NEVER_S = 86_400.0
 def verdict_of(traffic: Traffic) -> Verdict:
     """Check everything that was triggered."""
     cluster = traffic.cluster
-    seen = {e: patiently(lambda e=e: seen_of(cluster, traffic.tenant, e)) for e in _ids(traffic)}
+    seen = {
+        e: patiently(partial(seen_of, cluster, traffic.tenant, e)) for e in traffic.ids.values()
+    }
     return check(
         expected_of(traffic), seen, commits=list(commits(cluster)), runs=list(runs(cluster))
     )
-
-
-def _ids(traffic: Traffic) -> list[str]:
-    return list(traffic.ids.values())
 
 
 def expected_of(traffic: Traffic) -> dict[str, Mapping[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from qmtl.common.errors import QmtlError, Unavailable, UnknownExecution
+from qmtl.common.errors import Overloaded, QmtlError, Unavailable, UnknownExecution
 from qmtl.models.execution import Execution
 from tests.chaos.cluster import ENVIRONMENT, Cluster
 from tests.chaos.workload import Workload, as_of_ns
@@ -24,6 +24,8 @@ class Traffic:
     """What was triggered and what ended, by the number of the execution.
 
     Attributes:
+        states: The final state of each that ended.
+        lost: Those that were accepted and are not known any more.
         stages: How many executions had so many stages.
         refused: How often the system asked to come back later.
     """
@@ -32,8 +34,6 @@ class Traffic:
     tenant: str
     workload: Workload
     ids: dict[int, str] = field(default_factory=dict)
-    triggered: dict[int, float] = field(default_factory=dict)
-    ended: dict[int, float] = field(default_factory=dict)
     states: dict[int, str] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     stages: Counter[int] = field(default_factory=Counter)
@@ -42,12 +42,11 @@ class Traffic:
     @property
     def open(self) -> list[int]:
         """Numbers of the executions that were triggered and have not ended."""
-        return [n for n in self.ids if n not in self.ended and n not in self.lost]
+        return [n for n in self.ids if n not in self.states and n not in self.lost]
 
     def trigger(self, number: int) -> None:
         """Trigger an execution; again and again under one key while the system is away."""
         self.ids[number] = patiently(lambda: self.try_trigger(number)).id
-        self.triggered[number] = time.monotonic()
 
     def try_trigger(self, number: int) -> Execution:
         """Ask once."""
@@ -66,7 +65,7 @@ class Traffic:
 
     def look(self) -> int:
         """Ask for what is open; return how many executions ended since the last time."""
-        before = len(self.ended)
+        before = len(self.states)
         for number in self.open:
             try:
                 found = self.cluster.system.orchestrator.get_status(self.tenant, self.ids[number])
@@ -76,10 +75,9 @@ class Traffic:
                 break
             else:
                 if found.state.ended:
-                    self.ended[number] = time.monotonic()
                     self.states[number] = str(found.state)
                     self.stages[found.stages] += 1
-        return len(self.ended) - before
+        return len(self.states) - before
 
     def flow(self, numbers: Iterable[int], *, window: int, quiet_s: float) -> None:
         """Trigger executions so that at most ``window`` are open at a time.
@@ -125,4 +123,4 @@ def patiently(ask: Callable[[], T], *, patience_s: float = PATIENCE_S) -> T:
 
 def is_temporary(error: QmtlError) -> bool:
     """Tell whether the same request may succeed later: a server away, or too much queued."""
-    return isinstance(error, Unavailable) or hasattr(error, "retry_after_s")
+    return isinstance(error, Unavailable | Overloaded)

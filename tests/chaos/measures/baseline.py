@@ -6,14 +6,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from qmtl.stack.processes import Processes
 from tests.chaos import doubling
-from tests.chaos.cluster import supervised, targets
+from tests.chaos.cluster import NODE_WORKERS, supervised, targets
 from tests.chaos.journal import Journal, JournalReader
 from tests.chaos.lab import Lab
 from tests.chaos.measures import kills
-from tests.chaos.nemesis import Nemesis
+from tests.chaos.nemesis import Nemesis, Target
 from tests.chaos.report import Row
 from tests.chaos.workload import Workload
 
@@ -86,14 +88,7 @@ def measure(lab: Lab) -> list[Row]:
     journal = lab.out / NAME / "journal.jsonl"
     journal.parent.mkdir(parents=True, exist_ok=True)
     journal.unlink(missing_ok=True)
-    server = lab.stack.settings_env()["QMTL_BROKER_URL"].rpartition("/")[0]
-    environ = {
-        "STOCK_BROKER": f"{server}/{BROKER_DATABASE}",
-        "STOCK_BACKEND": f"{server}/{RESULT_DATABASE}",
-        "CHAOS_SEED": str(lab.seed),
-        "CHAOS_DOUBLED": str(kills.DOUBLED),
-        "CHAOS_JOURNAL": str(journal.absolute()),
-    }
+    environ = environment(lab, journal)
     os.environ.update(environ)  # the program reads them when it is imported
     from tests.chaos import stock
 
@@ -101,25 +96,40 @@ def measure(lab: Lab) -> list[Row]:
         stock.app, seed=lab.seed, share=kills.DOUBLED, journal=Journal(journal), sender="client"
     )
     client = Stock(stock.app, stock.canvas)
-    commands = {f"nodes_{i}": "tests.chaos.stock" for i in (1, 2)}
+    commands = dict.fromkeys(NODE_WORKERS, "tests.chaos.stock")
     with supervised(commands, lab.stack, os.environ | environ) as processes:
+        killed = run(lab, client, processes)
+    return result(lab, client, JournalReader(journal), killed, began)
 
-        def victims(victim: str) -> Any:
-            if victim == "redis":
-                return lab.redis()
-            return targets(processes, victim)
 
-        client.flow(iter([0]), window=1, given_up_s=30.0)
-        nemesis = Nemesis(kills.planned(lab), victims, lab.faults(NAME))
-        given_up_s = lab.pick(GIVEN_UP_S, SHORT_GIVEN_UP_S)
-        with nemesis:
-            if lab.short:
-                numbers = kills.short_form(nemesis, 50 * kills.SHORT_EXECUTIONS)
-            else:
-                numbers = iter(range(1, kills.EXECUTIONS))
-            client.flow(numbers, window=kills.WINDOW, given_up_s=given_up_s)
-        client.flow(iter(()), window=kills.EXECUTIONS + 1, given_up_s=given_up_s)
-    return result(lab, client, JournalReader(journal), nemesis.log.count, began)
+def environment(lab: Lab, journal: Path) -> dict[str, str]:
+    """Return the variables of the plain program; it has databases of its own."""
+    server = lab.stack.settings_env()["QMTL_BROKER_URL"].rpartition("/")[0]
+    return {
+        "STOCK_BROKER": f"{server}/{BROKER_DATABASE}",
+        "STOCK_BACKEND": f"{server}/{RESULT_DATABASE}",
+        "CHAOS_SEED": str(lab.seed),
+        "CHAOS_DOUBLED": str(kills.DOUBLED),
+        "CHAOS_JOURNAL": str(journal.absolute()),
+    }
+
+
+def run(lab: Lab, client: Stock, processes: Processes) -> int:
+    """Run the executions under the nemesis; return how often it struck."""
+
+    def victims(victim: str) -> list[Target]:
+        return lab.redis() if victim == "redis" else targets(processes, victim)
+
+    client.flow(iter([0]), window=1, given_up_s=30.0)
+    nemesis = Nemesis(kills.planned(lab), victims, lab.faults(NAME))
+    given_up_s = lab.pick(GIVEN_UP_S, SHORT_GIVEN_UP_S)
+    numbers: Iterator[int] = iter(range(1, kills.EXECUTIONS))
+    if lab.short:
+        numbers = kills.short_form(nemesis, 50 * kills.SHORT_EXECUTIONS)
+    with nemesis:
+        client.flow(numbers, window=kills.WINDOW, given_up_s=given_up_s)
+    client.flow(iter(()), window=kills.EXECUTIONS + 1, given_up_s=given_up_s)
+    return nemesis.log.count
 
 
 def result(lab: Lab, client: Stock, journal: JournalReader, killed: int, began: float) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from qmtl.common.errors import QmtlError
 from tests.chaos.cluster import DEFAULT, QUICK, Cluster, Spec
@@ -16,6 +17,7 @@ NAME = "overload"
 TIMES = 10
 LOAD_S, SHORT_LOAD_S = 10.0, 1.0
 BASE, SHORT_BASE = 400, 40
+WARM = 20  # executions before the rate is taken
 WINDOW = 32
 MOST_SENT_AGAIN = 0.05
 LEAST_THROUGHPUT = 0.70
@@ -25,65 +27,59 @@ MOST_DAYS = 20_000
 WORKLOAD = Workload("overload", rounds=10_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What was triggered too fast.
+
+    Attributes:
+        numbers: Those that were taken.
+        per_s: At which rate.
+        sent_again: Executions of which the reaper sent something.
+    """
+
+    numbers: list[int]
+    per_s: float
+    sent_again: set[str]
+
+
 def measure(lab: Lab) -> list[Row]:
     """Take the rate that the system bears, then trigger ten times as fast."""
     began = time.monotonic()
     spec = Spec(lab.seed, lab.pick(DEFAULT, QUICK), lab.pick(0.0, 0.1))
-    base = lab.pick(BASE, SHORT_BASE)
     traffic = lab.traffic(NAME, spec, WORKLOAD, days=lab.pick(MOST_DAYS, 2_000))
-    traffic.flow(range(1, 21), window=WINDOW, quiet_s=QUIET_S)  # for warmth
-    numbers = range(21, 21 + base)
-    traffic.flow(numbers, window=WINDOW, quiet_s=QUIET_S)
+    numbers = range(1 + WARM, 1 + WARM + lab.pick(BASE, SHORT_BASE))
+    for each in (range(1, 1 + WARM), numbers):
+        traffic.flow(each, window=WINDOW, quiet_s=QUIET_S)
     borne = rate(traffic, numbers)
-    resent_before = sent_again(traffic.cluster)
-    log = lab.faults(NAME)
-    log.write("overload", None, per_s=round(TIMES * borne, 1))
-    load_began = time.monotonic()
-    loaded = burst(
-        traffic, numbers.stop, rate_s=TIMES * borne, load_s=lab.pick(LOAD_S, SHORT_LOAD_S)
-    )
-    load_s = time.monotonic() - load_began
-    await_idle(traffic)
-    kept = rate(traffic, loaded) / borne
-    resent = sent_again(traffic.cluster) - resent_before
-    share = len(resent & {traffic.ids[n] for n in loaded}) / max(1, len(loaded))
+    lab.faults(NAME).write("overload", None, per_s=round(TIMES * borne, 1))
+    load = overload(traffic, numbers.stop, TIMES * borne, lab.pick(LOAD_S, SHORT_LOAD_S))
     verdict = verdict_of(traffic)
-    facts = {
-        "borne_per_s": borne,
-        "triggered": len(loaded),
-        "triggered_per_s": len(loaded) / load_s,
-        "refused": traffic.refused,
-        "sent_again": len(resent),
-        "kept": kept,
-    }
-    lab.keep(NAME, facts | verdict.document())
-    seconds = time.monotonic() - began
-    note = (
-        f"{borne:.1f}/s borne, {len(loaded)} triggered at {len(loaded) / load_s:.0f}/s, "
-        f"{traffic.refused} refused"
-    )
-    missing = len(verdict.lost) + len(verdict.stuck) + len(verdict.failed)
-    return [
-        Row(
-            f"{NAME}: share sent again",
-            f"<= {MOST_SENT_AGAIN}",
-            round(share, 4),
-            share <= MOST_SENT_AGAIN,
-            seconds,
-            lab.seed,
-            note,
-        ),
-        Row(
-            f"{NAME}: throughput kept",
-            f">= {LEAST_THROUGHPUT}",
-            round(kept, 3),
-            kept >= LEAST_THROUGHPUT,
-            seconds,
-            lab.seed,
-            note,
-        ),
-        Row(f"{NAME}: lost, stuck or failed", "0", missing, verdict.holds, seconds, lab.seed),
+    share = len(load.sent_again) / max(1, len(load.numbers))
+    kept = rate(traffic, load.numbers) / borne
+    note = f"{borne:.1f}/s borne, {len(load.numbers)} triggered at {load.per_s:.0f}/s, "
+    note += f"{traffic.refused} refused"
+    lab.keep(NAME, {"note": note, "share": share, "kept": kept, **verdict.document()})
+    unwell = len(verdict.lost + verdict.stuck + verdict.failed + verdict.wrong)
+    figures = [
+        ("share sent again", f"<= {MOST_SENT_AGAIN}", share, share <= MOST_SENT_AGAIN),
+        ("throughput kept", f">= {LEAST_THROUGHPUT}", kept, kept >= LEAST_THROUGHPUT),
+        ("lost, stuck, failed or wrong", "0", unwell, verdict.holds),
     ]
+    seconds = time.monotonic() - began
+    return [
+        Row(f"{NAME}: {what}", target, round(value, 4), holds, seconds, lab.seed, note)
+        for what, target, value, holds in figures
+    ]
+
+
+def overload(traffic: Traffic, first: int, rate_s: float, load_s: float) -> Load:
+    """Trigger too fast for some seconds, and wait until nothing is left to do."""
+    before, began = sent_again(traffic.cluster), time.monotonic()
+    taken = burst(traffic, first, rate_s=rate_s, load_s=load_s)
+    per_s = len(taken) / (time.monotonic() - began)
+    await_idle(traffic)
+    again = sent_again(traffic.cluster) - before
+    return Load(taken, per_s, again & {traffic.ids[n] for n in taken})
 
 
 def burst(traffic: Traffic, first: int, *, rate_s: float, load_s: float) -> list[int]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import time
-
-import psutil
 
 from tests.chaos.checker import percentile
 from tests.chaos.cluster import QUICK, Spec
@@ -75,7 +72,7 @@ def usual_length(traffic: Traffic) -> float:
 def await_end(traffic: Traffic, number: int) -> float:
     """Return the seconds until an execution ends, ``GIVE_UP_S`` where it does not."""
     began = time.monotonic()
-    while number not in traffic.ended and time.monotonic() - began < GIVE_UP_S:
+    while number not in traffic.states and time.monotonic() - began < GIVE_UP_S:
         traffic.look()
         time.sleep(LOOK_S)
     return time.monotonic() - began
@@ -95,11 +92,12 @@ def strike(
     time.sleep(0.9 * usual_s * moment_s)
     pids = [e["pid"] for e in journal.new("run") if e["execution"] == traffic.ids[number]]
     traffic.look()
-    if number in traffic.ended:
+    if number in traffic.states:
         return None
     target = runner_of(traffic, pids[-2:], victim, pick)
     if target is None or not kill(target):
-        return await_end(traffic, number) and None
+        await_end(traffic, number)
+        return None
     log.write("SIGKILL", target, execution=traffic.ids[number], moment=round(moment_s, 3))
     return await_end(traffic, number)
 
@@ -114,6 +112,5 @@ def runner_of(traffic: Traffic, pids: list[int], victim: str, pick: float) -> Ta
     child = candidates[int(pick * len(candidates))]
     if victim == "child":
         return child
-    parent = psutil.Process(child.pid).ppid()
-    known = {t.pid: t for t in traffic.cluster.targets("worker")}
-    return known.get(parent) if parent != os.getpid() else None
+    workers = {t.name: t for t in traffic.cluster.targets("worker")}
+    return workers[child.name.partition("/")[0]]
