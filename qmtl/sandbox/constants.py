@@ -12,12 +12,11 @@ import decimal
 import enum
 import fractions
 import re
+import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from copy import deepcopy
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
-
-import numpy as np
 
 _FIXED = (
     type(None),
@@ -36,8 +35,6 @@ _FIXED = (
     fractions.Fraction,
     enum.Enum,
     re.Pattern,
-    np.generic,
-    np.dtype,
     type,
     ModuleType,
     FunctionType,
@@ -102,7 +99,10 @@ def _copies(namespace: Mapping[str, Any]) -> dict[str, Any]:
 def _is_fixed(value: object) -> bool:
     if isinstance(value, tuple | frozenset):
         return type(value) in (tuple, frozenset) and all(map(_is_fixed, value))
-    return isinstance(value, _FIXED)
+    numpy = sys.modules.get("numpy")  # a strategy without it does not pay for its import
+    return isinstance(value, _FIXED) or (
+        numpy is not None and isinstance(value, (numpy.generic, numpy.dtype))
+    )
 
 
 def _names(value: object) -> Iterator[str]:

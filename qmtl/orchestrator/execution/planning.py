@@ -17,7 +17,7 @@ from qmtl.orchestrator.execution.keys import seeds
 from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
-DIGITS_FROM = 4  # bits below which a cost is noise: 16 µs
+SLACK = 1.15  # how much looser a kept cut may be under new costs
 NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
 
 
@@ -52,8 +52,14 @@ def latest_visible_ms(source: SourceSpec, key: WindowKey) -> int:
     return source.latest_visible_ns(key.bucket_ns) // MILLISECOND
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    stages: Stages
+    looseness: float  # under the estimates that it was made of
+
+
 class Planner:
-    """Makes plans for a fabric; the cut of a DAG whose costs did not change is not searched again.
+    """Makes plans for a fabric; the cut of a DAG is searched again once another would pay.
 
     Args:
         fabric: What the workers offer.
@@ -62,8 +68,8 @@ class Planner:
 
     def __init__(self, fabric: Fabric, *, most_nodes: int = 50_000) -> None:
         self._fabric = fabric
-        self._cuts: Recent[Stages] = Recent(
-            most_nodes, lambda stages: sum(len(shard) for stage in stages for shard in stage)
+        self._cuts: Recent[_Cut] = Recent(
+            most_nodes, lambda kept: sum(len(shard) for stage in kept.stages for shard in stage)
         )
 
     def plan(
@@ -114,25 +120,26 @@ class Planner:
         )
 
     def _stages(self, shape: Shape, costs: Sequence[int], there: Collection[str]) -> Stages:
-        open_ = [place for place, node_id in enumerate(shape.ids) if node_id not in there]
+        open_ = tuple([place for place, node_id in enumerate(shape.ids) if node_id not in there])
         if not open_:
             return ()
-        estimates = tuple([estimated_us(costs[place]) for place in open_])
-        if self._fabric.slots == 1 or sum(estimates) <= self._fabric.crossing_us:
-            return ((tuple(open_),),)
-        key = shape.name, estimates, tuple(open_) if there else None
-        found = self._cuts.get(key)
-        if found is None:
-            found = self._cut(shape, open_, estimates)
-            self._cuts.keep(key, found)
-        return found
+        estimates = {place: estimated_us(costs[place]) for place in open_}
+        if self._fabric.slots == 1 or sum(estimates.values()) <= self._fabric.crossing_us:
+            return ((open_,),)
+        key = shape.name, open_ if there else None
+        kept = self._cuts.get(key)
+        if kept is None or self._looseness(kept.stages, estimates) > SLACK * kept.looseness:
+            stages = self._cut(shape, open_, estimates)
+            kept = _Cut(stages, self._looseness(stages, estimates))
+            self._cuts.keep(key, kept)
+        return kept.stages
 
-    def _cut(self, shape: Shape, open_: Sequence[int], estimates: Sequence[int]) -> Stages:
+    def _cut(self, shape: Shape, open_: Sequence[int], estimates: Mapping[int, int]) -> Stages:
         index = {place: i for i, place in enumerate(open_)}
         found = cut(
             [shape.ids[place] for place in open_],
             [[index[u] for u in shape.upstream[place] if u in index] for place in open_],
-            [each / 1e6 for each in estimates],
+            [estimates[place] / 1e6 for place in open_],
             slots=self._fabric.slots,
             crossing_s=self._fabric.crossing_us / 1e6,
         )
@@ -140,13 +147,14 @@ class Planner:
             tuple(tuple([open_[i] for i in shard]) for shard in stage) for stage in found.stages
         )
 
+    def _looseness(self, stages: Stages, estimates: Mapping[int, int]) -> float:
+        """Return what stages are estimated to take over the least that anything could."""
+        crossing = self._fabric.crossing_us
+        loads = [[sum([estimates[place] for place in shard]) for shard in s] for s in stages]
+        taken = sum(crossing + max(stage) for stage in loads)
+        return taken / (crossing + sum(map(sum, loads)) / self._fabric.slots)
+
 
 def estimated_us(cost_us: int) -> int:
-    """Return what a node is taken to cost with all that belongs to it; 0 stands for unknown.
-
-    It is rounded to three binary digits: a cut does not depend on more, and one that was found
-    serves again while costs move a little.
-    """
-    whole = (cost_us or UNKNOWN_US) + NODE_US
-    spare = max(DIGITS_FROM, whole.bit_length() - 3)
-    return whole >> spare << spare or 1 << spare
+    """Return what a node is taken to cost with all that belongs to it; 0 stands for unknown."""
+    return (cost_us or UNKNOWN_US) + NODE_US

@@ -4,6 +4,7 @@ import pytest
 
 from qmtl.common.errors import UnknownTarget
 from qmtl.common.timeline import UNITS, parse_time
+from qmtl.graph.plan import Stages
 from qmtl.models.datanode import AsOfInput, NodeInput, NodeSpec, SourceInput, SourceSpec
 from qmtl.models.execution import Plan
 from qmtl.models.strategy import StrategySpec
@@ -12,7 +13,6 @@ from qmtl.orchestrator.execution.planning import (
     Fabric,
     Planner,
     WindowKey,
-    estimated_us,
     latest_visible_ms,
     window_of,
 )
@@ -149,9 +149,17 @@ def test_what_is_there_runs_in_no_shard() -> None:
     assert planned(GOLDEN, there=everything).stages == ()
 
 
-def test_an_estimate_does_not_change_while_a_cost_moves_a_little() -> None:
-    assert estimated_us(10_000) == estimated_us(10_200) != estimated_us(20_000)
-    assert 0.75 < estimated_us(10_000) / 10_000 <= 1.0
+def test_a_cut_serves_again_while_costs_move_a_little() -> None:
+    shape = shape_of(GOLDEN)
+    planner = Planner(Fabric(2, crossing_us=MILLISECOND_US))
+
+    def stages(*cost_us: int) -> Stages:
+        windows = dict.fromkeys(shape.sources, D)
+        return planner.plan(shape, as_of_ns=NOON, windows=windows, pins=(), cost_us=cost_us).stages
+
+    first = stages(50_000, 50_000, 50_000, 50_000)
+    assert stages(50_500, 49_000, 51_000, 50_000) is first
+    assert stages(1, 1, 1, 900_000) is not first
 
 
 def test_two_names_of_one_computation_run_once_under_the_larger_limits() -> None:
