@@ -29,6 +29,9 @@ from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
 from qmtl.orchestrator.execution.result_topic import ResultTopic
 from qmtl.orchestrator.execution.shape import Limits
 from qmtl.orchestrator.execution.shard import ShardRunner
+from qmtl.orchestrator.services.comparison.service import ComparisonService
+from qmtl.orchestrator.services.controls import ControlService
+from qmtl.orchestrator.services.plans import PlanService
 from qmtl.orchestrator.services.results import ResultService
 from qmtl.orchestrator.services.submission import SubmissionService
 from qmtl.orchestrator.services.triggering import TriggerService
@@ -127,11 +130,15 @@ def build(
         dispatcher,
         lease_s=settings.lease_s,
     )
+    triggers = TriggerService(
+        registry, s.points, s.ledger, dispatcher, most_open=settings.most_open
+    )
     orchestrator = Orchestrator(
         submissions=submissions,
-        triggers=TriggerService(
-            registry, s.points, s.ledger, dispatcher, most_open=settings.most_open
-        ),
+        triggers=triggers,
+        controls=ControlService(s.ledger, dispatcher, triggers),
+        plans=PlanService(s.ledger, recent, s.points, histories, planner, triggers),
+        comparisons=ComparisonService(s.ledger, recent, reader),
         results=ResultService(s.ledger),
         state=s.state,
         ledger=s.ledger,

@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qmtl.common.errors import Unavailable
-from qmtl.models.execution import Execution, NodeResult
+from qmtl.models.execution import Execution, NodeResult, Priority
 from qmtl.models.strategy import Submission
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.outbox import Outbox
 from qmtl.orchestrator.execution.result_topic import ResultTopic
+from qmtl.orchestrator.services.comparison.model import Comparison
+from qmtl.orchestrator.services.comparison.service import ComparisonService
+from qmtl.orchestrator.services.controls import ControlService
+from qmtl.orchestrator.services.plan_view import PlanView
+from qmtl.orchestrator.services.plans import PlanService
 from qmtl.orchestrator.services.results import ResultService
 from qmtl.orchestrator.services.submission import SubmissionService
 from qmtl.orchestrator.services.triggering import TriggerService
@@ -25,6 +30,9 @@ class Orchestrator:
         *,
         submissions: SubmissionService,
         triggers: TriggerService,
+        controls: ControlService,
+        plans: PlanService,
+        comparisons: ComparisonService,
         results: ResultService,
         state: StateStore,
         ledger: Ledger,
@@ -34,6 +42,9 @@ class Orchestrator:
     ) -> None:
         self._submissions = submissions
         self._triggers = triggers
+        self._controls = controls
+        self._plans = plans
+        self._comparisons = comparisons
         self._results = results
         self._state = state
         self._ledger = ledger
@@ -82,6 +93,8 @@ class Orchestrator:
         inputs: Mapping[str, Sequence[Mapping[str, Any]]] | None,
         by: str,
         idempotency_key: str | None = None,
+        priority: Priority = Priority.NORMAL,
+        expires_s: float | None = None,
     ) -> tuple[Execution, bool]:
         """Create an execution, now where no time is given; see ``TriggerService.trigger``."""
         return self._triggers.trigger(
@@ -95,7 +108,76 @@ class Orchestrator:
             by=by,
             idempotency_key=idempotency_key,
             at_ns=self._clock(),
+            priority=priority,
+            expires_s=expires_s,
         )
+
+    def plan_pipeline(
+        self,
+        tenant: str,
+        *,
+        strategy: str,
+        environment: str | None,
+        version: str | None,
+        as_of_ns: int | None,
+        targets: Sequence[str],
+        inputs: Mapping[str, Sequence[Mapping[str, Any]]] | None,
+        by: str,
+    ) -> PlanView:
+        """Return the plan that the same trigger would get now; nothing is created."""
+        at_ns = self._clock()
+        return self._plans.plan(
+            tenant,
+            strategy=strategy,
+            environment=environment,
+            version=version,
+            as_of_ns=at_ns if as_of_ns is None else as_of_ns,
+            targets=targets,
+            inputs=inputs,
+            by=by,
+            at_ns=at_ns,
+        )
+
+    def get_plan(self, tenant: str, execution_id: str) -> PlanView:
+        """Return the plan of an execution, with what it took."""
+        return self._plans.get(tenant, execution_id)
+
+    def cancel_execution(self, tenant: str, execution_id: str) -> Execution:
+        """End an execution as CANCELLED; see ``ControlService.cancel``."""
+        return self._controls.cancel(tenant, execution_id)
+
+    def resume_execution(
+        self, tenant: str, execution_id: str, *, attempt: int | None = None
+    ) -> Execution:
+        """Run what has no result yet; see ``ControlService.resume``."""
+        return self._controls.resume(tenant, execution_id, attempt=attempt)
+
+    def retry_execution(
+        self,
+        tenant: str,
+        execution_id: str,
+        bindings: Sequence[str],
+        *,
+        attempt: int | None = None,
+    ) -> Execution:
+        """Compute bindings and what rests on them again; see ``ControlService.retry``."""
+        return self._controls.retry(tenant, execution_id, bindings, attempt=attempt)
+
+    def replay_execution(
+        self, tenant: str, execution_id: str, *, by: str, idempotency_key: str | None = None
+    ) -> tuple[Execution, bool]:
+        """Start an execution that reads what this one read; see ``ControlService.replay``."""
+        return self._controls.replay(
+            tenant, execution_id, by=by, idempotency_key=idempotency_key, at_ms=self._now_ms()
+        )
+
+    def compare_executions(self, tenant: str, left_id: str, right_id: str) -> Comparison:
+        """Return what two executions have in common, and why their results differ."""
+        return self._comparisons.compare(tenant, left_id, right_id)
+
+    def tallies(self, tenant: str) -> dict[str, int]:
+        """Return how many results of a tenant were ``computed``, ``reused`` and ``waited`` for."""
+        return self._ledger.tallies(tenant)
 
     def get_status(self, tenant: str, execution_id: str) -> Execution:
         """Return an execution as it stands."""

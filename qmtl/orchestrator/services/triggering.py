@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
@@ -37,6 +38,14 @@ from qmtl.registry.api import Registry
 from qmtl.registry.db.point_store import PointStore, WindowRequest
 
 EVERYTHING = 2**53 - 1  # a revision that no source reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An execution that nobody has created yet, and its inline inputs as the ledger keeps them."""
+
+    execution: Execution
+    inputs: Mapping[str, bytes]
 
 
 class TriggerService:
@@ -88,11 +97,52 @@ class TriggerService:
             Overloaded: Too many executions have not ended.
         """
         asked = (strategy, environment, version, requested_as_of_ns, list(targets), inputs)
-        cause = _cause(idempotency_key, asked)
+        cause = _cause(idempotency_key, (*asked, priority, expires_s))
         known = self._known(tenant, idempotency_key)
         if known is not None:  # whatever has changed since: a repeat gets the same answer
             return _same(known, cause, idempotency_key), False
-        as_of_ns = at_ns if requested_as_of_ns is None else requested_as_of_ns
+        draft = self.draft(
+            tenant,
+            strategy=strategy,
+            environment=environment,
+            version=version,
+            as_of_ns=at_ns if requested_as_of_ns is None else requested_as_of_ns,
+            targets=targets,
+            inputs=inputs,
+            by=by,
+            cause=cause,
+            at_ns=at_ns,
+        )
+        kept, created = self._ledger.create(
+            replace(
+                draft.execution,
+                id=_keyed_id(tenant, idempotency_key) if idempotency_key else draft.execution.id,
+                priority=priority,
+                expires_s=expires_s,
+            ),
+            draft.inputs,
+            most_open=self._most_open,
+        )
+        _same(kept, cause, idempotency_key)
+        if created:
+            self._send(kept)
+        return kept, created
+
+    def draft(
+        self,
+        tenant: str,
+        *,
+        strategy: str,
+        environment: str | None,
+        version: str | None,
+        as_of_ns: int,
+        targets: Sequence[str],
+        inputs: Mapping[str, Sequence[Mapping[str, Any]]] | None,
+        by: str,
+        cause: str,
+        at_ns: int,
+    ) -> Draft:
+        """Return what a trigger would create; it may raise as ``trigger`` does."""
         found = self._version(tenant, strategy, environment, version)
         nodes = required(found.spec, tuple(targets))
         given = points_from_inputs(inputs or {}, found.spec)
@@ -108,23 +158,45 @@ class TriggerService:
             by=by,
             at_ms=at_ns // MILLISECOND,
         )
-        execution = replace(
-            execution,
-            id=_keyed_id(tenant, idempotency_key) if idempotency_key else execution.id,
-            priority=priority,
-            expires_s=expires_s,
-            ordered=not adhoc and any(node.looks_back_at() for node in nodes),
-        )
-        kept, created = self._ledger.create(
-            execution,
+        return Draft(
+            replace(execution, ordered=not adhoc and any(node.looks_back_at() for node in nodes)),
             {variable: encode_points(points) for variable, points in given.items()},
-            most_open=self._most_open,
         )
-        _same(kept, cause, idempotency_key)
+
+    def replay(
+        self, original: Execution, *, by: str, idempotency_key: str | None, at_ms: int
+    ) -> tuple[Execution, bool]:
+        """Create an execution that reads what another read, and reuses nothing of it.
+
+        It has a line of its own. An equal idempotency key gives the replay that it made before.
+        """
+        nonce = digest(idempotency_key.encode())[:16] if idempotency_key else token_hex(8)
+        cause = f"replay:{original.id}:{nonce}"
+        new = Execution(
+            id=digest(f"{original.tenant}\n{cause}".encode()),
+            tenant=original.tenant,
+            strategy=original.strategy,
+            environment=original.environment,
+            version=original.version,
+            adhoc=True,
+            as_of_ns=original.as_of_ns,
+            bucket_ns=original.bucket_ns,
+            targets=original.targets,
+            cause=cause,
+            by=by,
+            created_ms=at_ms,
+            priority=original.priority,
+            replays=original.id,
+        )
+        inputs = self._ledger.inputs(original.id) if original.adhoc else {}
+        kept, created = self._ledger.create(new, inputs, most_open=self._most_open)
         if created:
-            with suppress(Unavailable):  # it is kept: the reaper sends it
-                self._dispatcher.advance(tenant, kept.id, 0, priority=kept.priority)
+            self._send(kept)
         return kept, created
+
+    def _send(self, execution: Execution) -> None:
+        with suppress(Unavailable):  # it is kept: the reaper sends it
+            self._dispatcher.advance(execution.tenant, execution.id, 0, priority=execution.priority)
 
     def _known(self, tenant: str, idempotency_key: str | None) -> Execution | None:
         if not idempotency_key:

@@ -48,7 +48,7 @@ class Threads:
         execution_id: str,
         stage: int,
         *,
-        priority: Priority = Priority.NORMAL,  # noqa: ARG002 - two threads take what comes
+        priority: Priority = Priority.NORMAL,
     ) -> None:
         self._do(lambda s: s.advancer.advance(tenant, execution_id, stage))
 
@@ -59,7 +59,7 @@ class Threads:
         stage: int,
         shards: Sequence[int],
         *,
-        priority: Priority = Priority.NORMAL,  # noqa: ARG002 - likewise
+        priority: Priority = Priority.NORMAL,
     ) -> None:
         def run(system: System) -> None:
             for shard in shards:
