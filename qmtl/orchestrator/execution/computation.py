@@ -12,11 +12,11 @@ from qmtl.common.errors import CorruptValue
 from qmtl.common.timeline import floor_bucket
 from qmtl.models.execution import ErrorRecord, Execution, Plan, PlannedNode, Spent
 from qmtl.orchestrator.execution.commits import Commits
-from qmtl.orchestrator.execution.costs import learnt
+from qmtl.orchestrator.execution.costs import crossing_learnt, learnt
 from qmtl.orchestrator.execution.flights import Flights
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
-from qmtl.orchestrator.execution.ledger import Claim, Ledger
+from qmtl.orchestrator.execution.ledger import Claim, CommitStatus, Ledger
 from qmtl.orchestrator.execution.recent import Recents, Work
 from qmtl.orchestrator.execution.shape import upstream_of
 from qmtl.sandbox.calls import Call, Outcome
@@ -170,11 +170,13 @@ class Computation:
         self._commits.take(outcomes)
 
     def learn(self) -> None:
-        """Note what nodes took, where that is news; worth doing once nobody waits for it."""
-        news = learnt(self._job.plan, self._took_us)
+        """Note what nodes and stages took, where that is news; worth doing once nobody waits."""
+        ledger, job = self._means.ledger, self._job
+        news = learnt(job.plan, self._took_us)
+        if self._commits.status is CommitStatus.ENDED and len(job.plan.stages) > 1:
+            news |= crossing_learnt(job.plan, ledger.shards(job.execution.id))
         if news:
-            execution = self._job.execution
-            self._means.ledger.learn(execution.tenant, execution.strategy, news)
+            ledger.learn(job.execution.tenant, job.execution.strategy, news)
 
 
 def _changed(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from qmtl.models.execution import Plan
+from qmtl.models.execution import Plan, ShardRecord
 
+CROSSING = "~crossing"  # stands among the costs of a strategy's nodes for that of its stages
+LEAST_CROSSING_US, MOST_CROSSING_US = 1_000, 50_000  # more is a long queue, which will pass
 SLOWER = 0.3  # weight of a longer duration in the moving average: often it was the machine
 FASTER = 0.5  # weight of a shorter one: the node can do it
 NEWS = 0.3  # of what was known: a smaller difference is noise
@@ -32,3 +34,26 @@ def learnt(plan: Plan, took_us: Mapping[str, int]) -> dict[str, int]:
         elif -more > max(NEWS * before, FASTER_US):
             news[node_id] = max(1, round(before + FASTER * more))
     return news
+
+
+def crossing_learnt(plan: Plan, shards: Sequence[ShardRecord]) -> dict[str, int]:
+    """Return the new moving average of what a stage costs beside its nodes, where that is news.
+
+    It is the time from the end of a stage's last shard to the claim of the next one's first.
+    """
+    waits: list[int] = []
+    for stage in range(1, len(plan.stages)):
+        done = [s.done_ms for s in shards if s.stage == stage - 1]
+        claimed = [s.claimed_ms for s in shards if s.stage == stage]
+        ends = [at for at in done if at is not None]
+        begins = [at for at in claimed if at is not None]
+        if ends and begins:
+            waits.append(min(begins) - max(ends))
+    if not waits:
+        return {}
+    took_us = 1_000 * sum(waits) // len(waits)
+    took_us = min(max(took_us, LEAST_CROSSING_US), MOST_CROSSING_US)
+    more = took_us - plan.crossing_us
+    if abs(more) <= NEWS * plan.crossing_us:
+        return {}
+    return {CROSSING: round(plan.crossing_us + SLOWER * more)}

@@ -27,7 +27,7 @@ class Fabric:
 
     Attributes:
         slots: How many shards may run at once.
-        crossing_us: What a stage costs beside its nodes, in microseconds.
+        crossing_us: What a stage costs beside its nodes, in microseconds, until it is measured.
     """
 
     slots: int
@@ -82,6 +82,7 @@ class Planner:
         lookups: Sequence[Lookup] = (),
         keys: tuple[str, ...] = (),
         cost_us: Sequence[int | None] = (),
+        crossing_us: int | None = None,
         there: Collection[str] = (),
     ) -> Plan:
         """Return the plan of a shape at a time.
@@ -94,14 +95,16 @@ class Planner:
             lookups: What every window and query of the nodes resolved to.
             keys: The call key of each node; none where nothing is reused or found again.
             cost_us: What each node took lately; None, or none at all, where that is unknown.
+            crossing_us: What a stage cost lately beside its nodes; None where that is unknown.
             there: Ids of nodes that need not run.
         """
+        crossing = crossing_us or self._fabric.crossing_us
         costs = tuple([each or 0 for each in cost_us]) or (0,) * len(shape.nodes)
         return Plan(
             nodes=shape.nodes,
             shape=shape.name,
             as_of_ns=as_of_ns,
-            stages=self._stages(shape, costs, there),
+            stages=self._stages(shape, costs, crossing, there),
             pins=tuple(pins),
             windows=tuple(
                 PinnedWindow(
@@ -116,43 +119,60 @@ class Planner:
             keys=keys,
             seeds=seeds(shape, as_of_ns, windows, lookups),
             cost_us=costs,
-            crossing_us=self._fabric.crossing_us,
+            crossing_us=crossing,
         )
 
-    def _stages(self, shape: Shape, costs: Sequence[int], there: Collection[str]) -> Stages:
+    def _stages(
+        self, shape: Shape, costs: Sequence[int], crossing_us: int, there: Collection[str]
+    ) -> Stages:
         open_ = tuple([place for place, node_id in enumerate(shape.ids) if node_id not in there])
         if not open_:
             return ()
-        estimates = {place: estimated_us(costs[place]) for place in open_}
-        if self._fabric.slots == 1 or sum(estimates.values()) <= self._fabric.crossing_us:
+        work = _Work(
+            {place: estimated_us(costs[place]) for place in open_}, self._fabric.slots, crossing_us
+        )
+        if work.slots == 1 or work.total_us <= crossing_us:
             return ((open_,),)
         key = shape.name, open_ if there else None
         kept = self._cuts.get(key)
-        if kept is None or self._looseness(kept.stages, estimates) > SLACK * kept.looseness:
-            stages = self._cut(shape, open_, estimates)
-            kept = _Cut(stages, self._looseness(stages, estimates))
+        if kept is None or work.looseness(kept.stages) > SLACK * kept.looseness:
+            stages = work.cut(shape)
+            kept = _Cut(stages, work.looseness(stages))
             self._cuts.keep(key, kept)
         return kept.stages
 
-    def _cut(self, shape: Shape, open_: Sequence[int], estimates: Mapping[int, int]) -> Stages:
-        index = {place: i for i, place in enumerate(open_)}
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to run: what each place of a shape is estimated to take, and on what."""
+
+    estimates: Mapping[int, int]
+    slots: int
+    crossing_us: int
+
+    @property
+    def total_us(self) -> int:
+        return sum(self.estimates.values())
+
+    def cut(self, shape: Shape) -> Stages:
+        places = list(self.estimates)
+        index = {place: i for i, place in enumerate(places)}
         found = cut(
-            [shape.ids[place] for place in open_],
-            [[index[u] for u in shape.upstream[place] if u in index] for place in open_],
-            [estimates[place] / 1e6 for place in open_],
-            slots=self._fabric.slots,
-            crossing_s=self._fabric.crossing_us / 1e6,
+            [shape.ids[place] for place in places],
+            [[index[u] for u in shape.upstream[place] if u in index] for place in places],
+            [estimate / 1e6 for estimate in self.estimates.values()],
+            slots=self.slots,
+            crossing_s=self.crossing_us / 1e6,
         )
         return tuple(
-            tuple(tuple([open_[i] for i in shard]) for shard in stage) for stage in found.stages
+            tuple(tuple([places[i] for i in shard]) for shard in stage) for stage in found.stages
         )
 
-    def _looseness(self, stages: Stages, estimates: Mapping[int, int]) -> float:
+    def looseness(self, stages: Stages) -> float:
         """Return what stages are estimated to take over the least that anything could."""
-        crossing = self._fabric.crossing_us
-        loads = [[sum([estimates[place] for place in shard]) for shard in s] for s in stages]
-        taken = sum(crossing + max(stage) for stage in loads)
-        return taken / (crossing + sum(map(sum, loads)) / self._fabric.slots)
+        loads = [[sum([self.estimates[place] for place in shard]) for shard in s] for s in stages]
+        taken_us = sum(self.crossing_us + max(stage) for stage in loads)
+        return taken_us / (self.crossing_us + self.total_us / self.slots)
 
 
 def estimated_us(cost_us: int) -> int:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from qmtl.common.codec import digest
 from qmtl.common.errors import ExecutionFailed
 from qmtl.models.execution import Execution, Lookup, NodeState, Pin, Plan
+from qmtl.orchestrator.execution.costs import CROSSING
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.keys import input_keys
@@ -63,8 +64,12 @@ class Preparation:
         keys = work.keys.at(input_keys(work.shape, execution.as_of_ns, digests, lookups))
         alone = execution.fresh or execution.replays is not None or not reuse
         outlook = self._ledger.outlook(
-            execution.tenant, execution.strategy, work.shape.ids, () if alone else keys
+            execution.tenant,
+            execution.strategy,
+            (*work.shape.ids, CROSSING),
+            () if alone else keys,
         )
+        *cost_us, crossing_us = outlook.cost_us
         there = set(self._ledger.records(execution.id)) if execution.attempt > 1 else set()
         sources = {
             node_id: source
@@ -79,7 +84,8 @@ class Preparation:
             pins=pins,
             lookups=lookups,
             keys=keys,
-            cost_us=outlook.cost_us,
+            cost_us=cost_us,
+            crossing_us=crossing_us,
             there=there | {reused.record.node_id for reused in found},
         )
         return Prepared(

@@ -1,0 +1,59 @@
+"""What is learnt of costs: enough for the next plan, and nothing that is noise."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from qmtl.models.execution import ShardRecord
+from qmtl.orchestrator.execution.costs import (
+    CROSSING,
+    LEAST_CROSSING_US,
+    MOST_CROSSING_US,
+    crossing_learnt,
+    learnt,
+)
+from tests.support.ledgers import plan_of
+
+PLAN = replace(plan_of([["a"], ["b"]], [["c"]]), cost_us=(1_000, 0, 10), crossing_us=5_000)
+
+
+def test_the_first_duration_of_a_node_is_taken_as_it_is() -> None:
+    assert learnt(PLAN, {"b": 777}) == {"b": 777}
+    assert learnt(PLAN, {"b": 0}) == {"b": 1}
+
+
+@pytest.mark.parametrize(
+    ("took", "known"),
+    [(1_200, None), (900, None), (2_000, 1_300), (0, 500)],
+    ids=["a little slower", "a little faster", "much slower", "much faster"],
+)
+def test_a_known_cost_moves_only_for_what_is_more_than_noise(took: int, known: int | None) -> None:
+    assert learnt(PLAN, {"a": took}) == ({} if known is None else {"a": known})
+
+
+def test_what_a_busy_machine_adds_to_a_tiny_node_is_not_learnt() -> None:
+    assert learnt(PLAN, {"c": 90}) == {}
+
+
+def shards(first_done_ms: int, next_claimed_ms: int) -> list[ShardRecord]:
+    return [
+        ShardRecord(stage=0, shard=0, claimed_ms=0, done_ms=3),
+        ShardRecord(stage=0, shard=1, claimed_ms=0, done_ms=first_done_ms),
+        ShardRecord(stage=1, shard=0, claimed_ms=next_claimed_ms, done_ms=next_claimed_ms + 9),
+    ]
+
+
+def test_a_crossing_is_the_time_between_the_last_shard_and_the_next_claim() -> None:
+    assert crossing_learnt(PLAN, shards(10, 15)) == {}
+    assert crossing_learnt(PLAN, shards(10, 25)) == {CROSSING: 8_000}
+
+
+def test_a_crossing_is_learnt_within_bounds() -> None:
+    fast, slow = crossing_learnt(PLAN, shards(10, 10)), crossing_learnt(PLAN, shards(10, 9_999))
+    assert fast == {CROSSING: 5_000 - round(0.3 * (5_000 - LEAST_CROSSING_US))}
+    assert slow == {CROSSING: 5_000 + round(0.3 * (MOST_CROSSING_US - 5_000))}
+
+
+def test_a_plan_of_one_stage_teaches_nothing_of_crossings() -> None:
+    assert crossing_learnt(plan_of([["a"]]), [ShardRecord(stage=0, shard=0, done_ms=1)]) == {}
