@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import redis
 
 from qmtl.common.codec import digest
 from qmtl.common.redis.connection import connect
@@ -72,6 +73,31 @@ def redis_ledger(settings: Settings) -> LedgerUnderTest:
         time.sleep,
         lambda: RedisLedger(client, keys),
     )
+
+
+class HandTimedRedis(redis.Redis):
+    """A client whose scripts read the time from a key of their cell."""
+
+    def register_script(self, script: str | bytes) -> Any:
+        real, by_hand = "redis.call('TIME')", "{ 0, redis.call('GET', CELL .. 'clock') * 1000 }"
+        assert isinstance(script, str)
+        assert real in script
+        return super().register_script(script.replace(real, by_hand))
+
+
+def hand_timed_redis_ledger(settings: Settings, clock: HandClock) -> LedgerUnderTest:
+    """Return a ledger for which time passes only by hand, as in memory; its outbox reads."""
+    client = connect(settings.state_url, timeout_s=settings.connect_timeout_s)
+    keys = Keys(settings.cell)
+    timed = HandTimedRedis(connection_pool=client.connection_pool)
+
+    def pass_time(seconds: float) -> None:
+        clock.pass_time(seconds)
+        client.set(keys("clock"), clock.at_ms)
+
+    pass_time(0)
+    ledger = RedisLedger(timed, keys)
+    return LedgerUnderTest(ledger, RedisOutbox(client, keys), pass_time, lambda: ledger)
 
 
 def new_execution(**fields: Any) -> Execution:
@@ -158,10 +184,12 @@ def failed(node_id: str, *, key: str = "", place: HistoryPlace | None = None) ->
     return NodeCommit(record, None, key, place)
 
 
-def waited_for(node_id: str, value: bytes = b"1", *, key: str = "") -> NodeCommit:
+def waited_for(
+    node_id: str, value: bytes = b"1", *, key: str = "", place: HistoryPlace | None = None
+) -> NodeCommit:
     """Return the commit of a node whose result another execution computed meanwhile."""
     record = NodeRecord(node_id=node_id, state=NodeState.REUSED, digest=f"digest-{node_id}")
-    return NodeCommit(record, value, key)
+    return NodeCommit(record, value, key, place)
 
 
 def reuse(

@@ -59,6 +59,7 @@ class LiveExecution:
     returned: int = 0  # how often it was due since anything of it was claimed
     plan: Plan | None = None
     token: int = 0
+    ended_by: tuple[int, int, int] | None = None  # stage, shard and token of the last commit
     shards: dict[tuple[int, int], Shard] = field(default_factory=dict)
     records: dict[str, NodeRecord] = field(default_factory=dict)
     values: dict[str, bytes] = field(default_factory=dict)
@@ -120,6 +121,7 @@ class LiveExecution:
             self.records.pop(node_id, None)
             self.values.pop(node_id, None)
         self.shards = {}
+        self.ended_by = None
         self.token += 1
         self.returned = 0
         self.ready_ms = None

@@ -264,6 +264,8 @@ class MemoryLedger:
         with self._lock:
             known = self._live.get(execution_id)
             owned = None if known is None else known.owned(stage, shard, token)
+            if known is not None and done and known.ended_by == (stage, shard, token):
+                return CommitStatus.ENDED  # by this commit, which is repeated
             if known is None or owned is None:
                 return CommitStatus.REFUSED
             if self._write(known, nodes, "waited", Mark(execution_id, stage, shard, token)):
@@ -274,6 +276,7 @@ class MemoryLedger:
                 return CommitStatus.ACCEPTED
             status = known.finish(stage, owned, self._clock())
             if status is CommitStatus.ENDED:
+                known.ended_by = (stage, shard, token)
                 self._leave_line(known)
             return status
 

@@ -42,6 +42,7 @@ class RedisReads:
         self._shapes: Recent[tuple[PlannedNode, ...]] = Recent(MOST_NODES, len)
         self._outlook = CellScript(client, keys.prefix, "outlook", "memo")
         self._histories = CellScript(client, keys.prefix, "histories")
+        self._shard_facts = CellScript(client, keys.prefix, "shard_facts")
         self._next_of_line = CellScript(client, keys.prefix, "next_of_line", "lines")
 
     def _exec(self, execution_id: str, *parts: str) -> str:
@@ -115,11 +116,8 @@ class RedisReads:
 
     @translated()
     def shards(self, execution_id: str) -> list[ShardRecord]:
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.hgetall(self._exec(execution_id, "shards"))
-            pipe.time()
-            fields, (seconds, microseconds) = pipe.execute()
-        return documents.shards_from(fields, now_ms=seconds * 1000 + microseconds // 1000)
+        now_ms, *flat = self._shard_facts.run(self._exec(execution_id, "shards"))
+        return documents.shards_from(documents.pairs(flat), now_ms=int(now_ms))
 
     @translated()
     def records(self, execution_id: str) -> dict[str, NodeRecord]:

@@ -14,7 +14,7 @@ local ours = name .. ':' .. ARGV[5]
 local state, tenant, histories, stage, stages, ender = unpack(redis.call(
   'HMGET', key, 'state', 'tenant', 'histories', 'stage', 'stages', 'ender'
 ))
-if state ~= 'RUNNING' and ender == ours then
+if state ~= 'RUNNING' and ender == ours and ARGV[6] == '1' then
   return 'ENDED' -- by this commit, whose reply was lost
 end
 local token, done = unpack(redis.call('HMGET', shards, name .. ':token', name .. ':done'))
