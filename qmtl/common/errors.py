@@ -196,7 +196,6 @@ class ExecutionFailed(QmtlError):
     code = "QMTL-404"
 
 
-
 class NotEnded(Conflict):
     """What was asked for needs an execution that has ended."""
 
@@ -313,6 +312,8 @@ def to_document(error: QmtlError) -> dict[str, Any]:
         document["errors"] = error.fields
     if isinstance(error, Unavailable | Refused):
         document["service"] = error.service
+    if isinstance(error, Overloaded):
+        document["retry_after_s"] = error.retry_after_s
     return document
 
 
@@ -327,6 +328,8 @@ def from_document(document: Mapping[str, Any]) -> QmtlError:
         return InvalidRequest(detail, hint=hint, fields=document.get("errors"))
     if kind is Unavailable or kind is Refused:
         return kind(str(document.get("service", "server")), detail, hint=hint)
+    if kind is Overloaded:
+        return Overloaded(detail, retry_after_s=int(document.get("retry_after_s", 1)), hint=hint)
     return kind(detail, hint=hint)
 
 

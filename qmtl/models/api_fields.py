@@ -8,7 +8,15 @@ from typing import Any, Literal
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from qmtl.common.errors import InvalidRequest
-from qmtl.common.timeline import MILLISECOND, format_interval, format_time, parse_time
+from qmtl.common.timeline import (
+    MILLISECOND,
+    format_interval,
+    format_time,
+    parse_interval,
+    parse_time,
+)
+
+LONGEST_DURATION_S = 366 * 86_400
 
 
 class Pattern(validate.Regexp):
@@ -67,6 +75,30 @@ class Time(fields.Field[int]):
             raise ValidationError(str(error)) from error
 
 
+class Duration(fields.Field[float]):
+    """Seconds, or text such as ``30s`` and ``5m`` outside; seconds inside. Only read."""
+
+    default_error_messages = {"invalid": "Write a duration, such as '30s' or '5m', or seconds."}  # noqa: RUF012 - marshmallow's own shape
+
+    def __init__(self, **options: Any) -> None:
+        metadata = {"type": ["string", "number"], "examples": ["30s", "5m"]}
+        options["metadata"] = metadata | options.get("metadata", {})
+        super().__init__(load_only=True, **options)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise self.make_error("invalid")
+        if isinstance(value, str) and len(value) > 64:
+            raise self.make_error("invalid")
+        try:
+            seconds = parse_interval(value) / 1e9 if isinstance(value, str) else float(value)
+        except (InvalidRequest, OverflowError) as error:
+            raise self.make_error("invalid") from error
+        if not MILLISECOND / 1e9 <= seconds <= LONGEST_DURATION_S:
+            raise ValidationError("Write a duration between 1 ms and 366 days.")
+        return seconds
+
+
 class Interval(fields.Field[int]):
     """``15m``, ``1d``, ``2w`` outside, nanoseconds inside; only written."""
 
@@ -121,6 +153,7 @@ class Rows(fields.Field[list[dict[str, Any]]]):
 OPENAPI_TYPES = (
     (Time, "string", "date-time"),
     (Interval, "string", None),
+    (Duration, "string", None),
     (Pairs, "object", None),
     (Rows, "array", None),
 )

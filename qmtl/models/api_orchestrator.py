@@ -6,15 +6,15 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from qmtl.models.api_fields import BINDING, HEX32, NAME, Rows, Time, Wire
+from qmtl.models.api_fields import BINDING, HEX32, NAME, Duration, Rows, Time, Wire
 from qmtl.models.api_registry import ENVIRONMENT
-from qmtl.models.execution import ExecutionState, NodeState
+from qmtl.models.execution import ExecutionState, NodeState, Priority
 
 MAX_TARGETS = 10_000
 
 
-class TriggerBody(Wire):
-    """What ``trigger_pipeline`` takes: an environment, or a version by name."""
+class PlanBody(Wire):
+    """What is to run: an environment, or a version by name."""
 
     strategy = fields.String(required=True, validate=NAME, metadata={"examples": ["golden_cross"]})
     environment = fields.String(
@@ -46,6 +46,49 @@ class TriggerBody(Wire):
             raise ValidationError("Name either an environment or a version.", "environment")
 
 
+class TriggerBody(PlanBody):
+    """What ``trigger_pipeline`` takes."""
+
+    priority = fields.Enum(
+        Priority,
+        by_value=True,
+        load_default=Priority.NORMAL,
+        metadata={"description": "Which of two that wait is run first.", "default": "normal"},
+    )
+    deadline = Duration(
+        allow_none=True,
+        metadata={
+            "description": "How long it may take, from its creation; then it ends as FAILED "
+            "(QMTL-407)."
+        },
+    )
+
+
+class AttemptBody(Wire):
+    """What a further attempt of an execution takes."""
+
+    attempt = fields.Integer(
+        allow_none=True,
+        strict=True,
+        validate=validate.Range(1, 2**31 - 1),
+        metadata={
+            "description": "The attempt that you have seen; where a later one was made already, "
+            "nothing happens, so that the request may be sent again."
+        },
+    )
+
+
+class RetryBody(AttemptBody):
+    """Which nodes are to be computed again."""
+
+    nodes = fields.List(
+        fields.String(validate=BINDING),
+        required=True,
+        validate=validate.Length(1, MAX_TARGETS),
+        metadata={"description": "Bindings; what rests on them is computed again too."},
+    )
+
+
 class ErrorView(Wire):
     """Why a node or an execution failed."""
 
@@ -69,6 +112,15 @@ class ExecutionView(Wire):
     cause = fields.String()
     by = fields.String()
     attempt = fields.Integer()
+    priority = fields.Enum(Priority, by_value=True)
+    deadline_s = fields.Float(
+        attribute="expires_s",
+        allow_none=True,
+        metadata={"description": "Seconds after its creation at which it ends as FAILED."},
+    )
+    replays = fields.String(
+        allow_none=True, metadata={"description": "The execution whose data it reads again."}
+    )
     stage = fields.Integer(metadata={"description": "Stage that runs; -1 before the plan."})
     stages = fields.Integer()
     nodes_total = fields.Integer()
@@ -124,6 +176,16 @@ class ResultsView(Wire):
     execution_id = fields.String()
     state = fields.Enum(ExecutionState, by_value=True)
     items = fields.List(fields.Nested(ResultView))
+
+
+class TalliesView(Wire):
+    """How results of the tenant came about, since the beginning."""
+
+    computed = fields.Integer()
+    reused = fields.Integer(metadata={"description": "Taken over when an execution was planned."})
+    waited = fields.Integer(
+        metadata={"description": "Taken over from an execution that was just computing them."}
+    )
 
 
 def duration_ms(duration_ns: int | None) -> float | None:

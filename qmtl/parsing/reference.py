@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from qmtl.common import errors
 from qmtl.parsing import reference_examples
 from qmtl.parsing.codes import CODES
-from qmtl.parsing.reference_system import ENTRIES, NODE_TITLES
+from qmtl.parsing.reference_system import ENTRIES, RECORD_TITLES
 
 _HEAD = """# Errors
 
@@ -50,7 +50,7 @@ def titles() -> dict[str, str]:
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, errors.QmtlError)
     }
-    return dict(sorted((found | NODE_TITLES).items()))
+    return dict(sorted((found | RECORD_TITLES).items()))
 
 
 def _sections() -> Iterator[str]:

@@ -22,7 +22,9 @@ class Entry:
     mend: str
 
 
-NODE_TITLES = {
+# What records of nodes and executions say; nothing raises it.
+RECORD_TITLES = {
+    errors.DEADLINE_PASSED: "The execution had not ended when its time was over",
     errors.NODE_RAISED: "The node's function raised an exception",
     errors.NODE_TIMED_OUT: "The node took longer than its timeout",
     errors.NODE_OUT_OF_MEMORY: "The node used more memory than it may",
@@ -138,6 +140,21 @@ ENTRIES: dict[str, Entry] = {
         "resuming an execution whose inputs were removed",
         "Trigger it anew; the message says what was missing.",
     ),
+    "QMTL-405": Entry(
+        "Resume, retry and replay begin where an execution has ended; this one runs or waits to.",
+        "`qmtl resume ID` of an execution that is RUNNING",
+        "Wait for its end, or stop it with `qmtl cancel`.",
+    ),
+    "QMTL-406": Entry(
+        "What has ended cannot be cancelled, and what has succeeded leaves nothing to resume.",
+        "`qmtl cancel ID` of an execution that is SUCCEEDED",
+        "`qmtl retry ID --from NODE` computes results again.",
+    ),
+    errors.DEADLINE_PASSED: Entry(
+        "Its trigger gave a deadline, and the time was over before all of its nodes had ended.",
+        "`qmtl trigger NAME -e staging --deadline 30s` while the workers are busy for longer",
+        "`qmtl resume ID` runs what is left; give it more time or priority, or add workers.",
+    ),
     errors.NODE_RAISED: Entry(
         "The strategy's own code failed; the record has the message and its own lines.",
         "`return 1 / len(prices[prices > 1_000])`",
@@ -182,6 +199,11 @@ ENTRIES: dict[str, Entry] = {
         "The value of an environment variable cannot be read.",
         "`QMTL_SLOTS=many`",
         "See `docs/settings.md` for what each takes.",
+    ),
+    "QMTL-504": Entry(
+        "So many executions have not ended (`QMTL_MOST_OPEN`) that no further one is taken.",
+        "triggers that come faster than the workers run them",
+        "Send it again after `Retry-After` seconds; nothing was created.",
     ),
     "QMTL-900": Entry(
         "Something failed that was not foreseen, or a newer server tells a code unknown here.",

@@ -12,11 +12,13 @@ from qmtl.common.settings import Settings
 from qmtl.web import errors
 from qmtl.web.auth import parse_keys
 from qmtl.web.context import EXTENSION, Services
+from qmtl.web.controls import controls
 from qmtl.web.docs import docs
 from qmtl.web.executions import executions
 from qmtl.web.health import health
 from qmtl.web.nodes import nodes
 from qmtl.web.openapi import ProblemApi, query_parameters
+from qmtl.web.plans import plans
 from qmtl.web.requests import guard_requests
 from qmtl.web.sources import sources
 from qmtl.web.strategies import strategies
@@ -56,7 +58,16 @@ def create_app(settings: Settings, registry: Registry, orchestrator: Orchestrato
     app.register_error_handler(QmtlError, errors.from_qmtl_error)
     app.register_error_handler(Exception, errors.from_exception)
     api = ProblemApi(app)
-    for resource in (strategies, submissions, sources, executions, nodes, health):
+    for resource in (
+        strategies,
+        submissions,
+        sources,
+        executions,
+        controls,
+        plans,
+        nodes,
+        health,
+    ):
         api.register_blueprint(resource.blueprint)
     app.register_blueprint(docs)
     guard_requests(app, keys, query_parameters(app, api))

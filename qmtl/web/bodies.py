@@ -49,6 +49,13 @@ def load_json(schema: Schema) -> dict[str, Any]:
         abort(422, exc=error, messages={"json": error.messages})
 
 
+def load_optional_json(schema: Schema) -> dict[str, Any]:
+    """Return the JSON body as ``load_json`` does, and that of ``{}`` where there is none."""
+    if not request.mimetype and not body_bytes():
+        return cast("dict[str, Any]", schema.load({}))
+    return load_json(schema)
+
+
 def load_text(what: str) -> str:
     """Return the body as text; answers 413 over the limit of bodies, 422 where it is not UTF-8."""
     try:
@@ -112,9 +119,9 @@ def _refuse_surrogates(data: bytes) -> None:
         return
 
 
-def body_doc(contents: Mapping[str, Any]) -> dict[str, Any]:
+def body_doc(contents: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
     """Return OpenAPI's description of a body: media type -> schema class or schema object."""
     return {
-        "required": True,
+        "required": required,
         "content": {media: {"schema": schema} for media, schema in contents.items()},
     }

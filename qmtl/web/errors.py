@@ -29,6 +29,7 @@ STATUS: dict[type[errors.QmtlError], int] = {
     errors.InvalidRequest: 422,
     errors.Unauthorized: 401,
     errors.InvalidSetting: 500,
+    errors.Overloaded: 503,
     errors.Unavailable: 503,
     errors.SandboxFailure: 500,
     errors.QmtlError: 500,
@@ -62,6 +63,7 @@ class ProblemView(Wire):
         metadata={"description": "Field -> what is wrong with it."},
     )
     problems = fields.List(fields.Nested(FieldProblem))
+    retry_after_s = fields.Integer(metadata={"description": "Seconds after which to ask again."})
 
 
 def status_of(kind: type[errors.QmtlError]) -> int:
@@ -97,6 +99,8 @@ def from_qmtl_error(error: errors.QmtlError) -> Response:
     if isinstance(error, errors.Unavailable):
         _log.warning("unavailable", service=error.service, detail=error.detail)
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, errors.Overloaded):
+        headers["Retry-After"] = str(error.retry_after_s)
     document = errors.to_document(error)
     document["detail"] = redact_text(document["detail"])
     return problem(document, status, headers)

@@ -73,8 +73,10 @@ def trigger_pipeline(query: dict[str, Any], headers: dict[str, Any]) -> Answer:
         inputs=wanted.get("inputs"),
         by=who.name,
         idempotency_key=headers["idempotency_key"],
+        priority=wanted["priority"],
+        expires_s=wanted.get("deadline"),
     )
-    execution = _wait_for(execution, query["wait"])
+    execution = wait_for(execution, query["wait"])
     status = 200 if not created else 201 if execution.state.ended else 202
     return Answer(execution, status, {"Location": f"/v1/executions/{execution.id}"})
 
@@ -103,7 +105,7 @@ def list_executions(query: dict[str, Any]) -> Answer:
 def get_status(query: dict[str, Any], execution_id: str) -> Execution:
     """Tell how far an execution is."""
     found = services().orchestrator.get_status(caller().tenant, execution_id)
-    return _wait_for(found, query["wait"])
+    return wait_for(found, query["wait"])
 
 
 @executions.route(
@@ -202,7 +204,8 @@ def result_view(result: NodeResult, *, rows: int) -> dict[str, Any]:
     return view
 
 
-def _wait_for(execution: Execution, wait_s: float) -> Execution:
+def wait_for(execution: Execution, wait_s: float) -> Execution:
+    """Return the execution once it ended, or as it stands when the time is up."""
     if execution.state.ended:
         return execution
     found = services()

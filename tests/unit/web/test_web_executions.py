@@ -5,7 +5,7 @@ import math
 import pytest
 
 from qmtl.common.codec import decode, digest
-from qmtl.models.execution import ExecutionState
+from qmtl.models.execution import ExecutionState, Priority
 from tests.support.registry import id_of
 from tests.support.web import (
     AUTH,
@@ -51,6 +51,8 @@ def test_everything_that_a_trigger_says_reaches_the_orchestrator(web: Web):
             "as_of": "2026-11-23T01:00:00.5+01:00",
             "targets": ["signal", "sma[10]"],
             "inputs": {"prices": rows},
+            "priority": "high",
+            "deadline": "5m",
         },
         headers={**AUTH, "Idempotency-Key": "once"},
     )
@@ -65,6 +67,8 @@ def test_everything_that_a_trigger_says_reaches_the_orchestrator(web: Web):
             "targets": ("signal", "sma[10]"),
             "inputs": {"prices": rows},
             "by": "tests",
+            "priority": Priority.HIGH,
+            "expires_s": 300.0,
         }
     ]
 
@@ -98,6 +102,11 @@ def test_a_wait_that_is_too_short_shows_the_execution_as_it_stands(web: Web):
         {"strategy": "momentum", "environment": "staging", "inputs": {"prices": 1}},
         {"strategy": "momentum", "environment": "staging", "inputs": [1]},
         {"strategy": "momentum", "environment": "staging", "when": "now"},
+        {"strategy": "momentum", "environment": "staging", "priority": "urgent"},
+        {"strategy": "momentum", "environment": "staging", "deadline": "soon"},
+        {"strategy": "momentum", "environment": "staging", "deadline": 0},
+        {"strategy": "momentum", "environment": "staging", "deadline": True},
+        {"strategy": "momentum", "environment": "staging", "deadline": "9999999999w"},
     ],
 )
 def test_a_trigger_that_makes_no_sense_is_refused(web: Web, body: dict[str, object]):

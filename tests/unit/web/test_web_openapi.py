@@ -16,7 +16,8 @@ OPERATIONS = {
     "get_version", "activate_strategy", "deactivate_strategy", "append_points", "list_sources",
     "get_source", "trigger_pipeline", "list_executions", "get_status", "get_results",
     "get_result", "get_execution_nodes", "list_nodes", "get_node", "register_node", "get_lineage",
-    "get_health", "get_readiness",
+    "get_health", "get_readiness", "cancel_execution", "resume_execution", "retry_execution",
+    "replay_execution", "get_plan", "plan_pipeline", "compare_executions", "get_tallies",
 }  # fmt: skip
 STATIC = Path(qmtl.web.__file__).parent / "static"
 
