@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,7 @@ from qmtl.sdk import Pipeline
 from qmtl.sdk.analyzer import Analyzer
 from qmtl.sdk.backtest import Backtest
 from tests.support.fabric import Fabric
-from tests.support.pipeline import memory, submit, trigger
+from tests.support.pipeline import FINE, memory, submit, trigger
 from tests.support.servers import settings_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -58,9 +59,9 @@ def fabric() -> Fabric:
 @pytest.fixture(scope="module", params=["memory", "servers"])
 def system(request: pytest.FixtureRequest, fabric: Fabric) -> Iterator[System]:
     if request.param == "memory":
-        settings, stores = Settings(), memory()
+        settings, stores = Settings(**FINE), memory()
     else:
-        settings = settings_of(request.getfixturevalue("stack"))
+        settings = replace(settings_of(request.getfixturevalue("stack")), **FINE)
         stores = connect(settings)
     made = build(settings, fabric, stores=stores)
     made.registry.prepare()

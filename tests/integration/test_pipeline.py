@@ -20,10 +20,11 @@ from qmtl.models.execution import ExecutionState, NodeState
 from qmtl.models.strategy import SubmissionState
 from qmtl.sdk import Pipeline
 from tests.support.fabric import Fabric, Message
-from tests.support.pipeline import deploy, memory, submit, trigger, values
+from tests.support.ledgers import DAY_MS
+from tests.support.pipeline import FINE, deploy, memory, submit, trigger, values
 from tests.support.strategies import AFTER_THE_LAST, CLOSES, DIAMOND, HALF_BROKEN, rows
 
-SHORT = {"lease_s": 0.3, "dispatch_deadline_s": 0.2, "node_timeout_s": 5.0}
+SHORT = FINE | {"lease_s": 0.3, "dispatch_deadline_s": 0.2, "node_timeout_s": 5.0}
 
 
 @pytest.fixture
@@ -200,7 +201,9 @@ def test_a_history_holds_one_point_a_bucket_of_the_strategys_line(
         execution = trigger(system, tenant, as_of_ns=parse_time(day), targets=("spread",))
         fabric.deliver(system)
     node_id = system.orchestrator.get_results(tenant, execution.id)[0].record.node_id
-    points = system.orchestrator._ledger.history(execution.line, node_id, count=10)
+    points = system.orchestrator._ledger.history(
+        execution.line, node_id, interval_ms=DAY_MS, count=10
+    )
     days = [parse_time(d) // 1_000_000 for d in ("2026-11-20", "2026-11-19")]
     assert [p.bucket_ms for p in points] == days
 

@@ -18,7 +18,7 @@ from qmtl.orchestrator.execution.shard import MOST_CLAIMS
 from qmtl.orchestrator.services import submission as submissions
 from qmtl.sandbox.executor import Executor
 from tests.support.fabric import Fabric
-from tests.support.pipeline import deploy, memory, trigger
+from tests.support.pipeline import FINE, deploy, memory, trigger
 from tests.support.strategies import DIAMOND
 
 TENANT = "acme"
@@ -31,7 +31,7 @@ def fabric() -> Fabric:
 
 @pytest.fixture
 def system(fabric: Fabric) -> Iterator[System]:
-    made = build(Settings(), fabric, stores=memory())
+    made = build(Settings(**FINE), fabric, stores=memory())
     deploy(made, fabric, TENANT)
     yield made
     made.close()
@@ -68,19 +68,13 @@ def test_an_execution_that_breaks_the_planner_ends(
 def test_a_shard_that_cannot_be_run_fails_its_nodes(
     system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
-    execution = trigger(system, TENANT)
-    fabric.waiting.clear()
-    assert system.advancer.execute_pipeline(TENANT, execution.id) is not None
+    execution_id = plan_by_hand(system, fabric)
     monkeypatch.setattr(InputReader, "read", breaks(error))
-    plan = system.orchestrator._ledger.plan(execution.id)
-    assert plan is not None
-    for stage, shards in enumerate(plan.stages):
-        for shard in range(len(shards)):
-            system.runner.run(TENANT, execution.id, stage, shard)
-        system.advancer.advance(TENANT, execution.id, stage + 1)
+    for shard in range(2):
+        system.advancer.run_shard(TENANT, execution_id, 0, shard)
     fabric.deliver(system)
-    assert system.orchestrator.get_status(TENANT, execution.id).state is ExecutionState.FAILED
-    nodes = system.orchestrator.get_execution_nodes(TENANT, execution.id)
+    assert system.orchestrator.get_status(TENANT, execution_id).state is ExecutionState.FAILED
+    nodes = system.orchestrator.get_execution_nodes(TENANT, execution_id)
     failed = [n.record for n in nodes if n.record.state is NodeState.FAILED]
     assert {r.error.code for r in failed if r.error} == {code}
 
@@ -99,8 +93,11 @@ def test_a_shard_stays_open_while_a_server_is_away(
 def plan_by_hand(system: System, fabric: Fabric) -> str:
     """Plan an execution whose shards nobody was sent, and return its id."""
     execution = trigger(system, TENANT)
+    system.advancer.execute_pipeline(TENANT, execution.id)
     fabric.waiting.clear()
-    assert system.advancer.execute_pipeline(TENANT, execution.id) is not None
+    plan = system.orchestrator._ledger.plan(execution.id)
+    assert plan is not None
+    assert len(plan.stages[0]) == 2
     return execution.id
 
 
@@ -109,7 +106,7 @@ def errors_of_the_first_stage(system: System, execution_id: str) -> set[tuple[st
     assert plan is not None
     first = {n.node_id for n in plan.shard(0, 0)}
     records = system.orchestrator._ledger.records(execution_id)
-    errors = {records[node_id].error for node_id in first}
+    errors = {records[node_id].error for node_id in first if node_id in records}
     return {(error.code, error.message) for error in errors if error is not None}
 
 
@@ -138,7 +135,7 @@ def test_a_graph_that_is_away_uses_no_claim_up(
 ) -> None:
     execution_id = plan_by_hand(system, fabric)
     with monkeypatch.context() as patch:
-        patch.setattr(Recents, "version", breaks(Unavailable("graph", "It is away.")))
+        patch.setattr(Recents, "work", breaks(Unavailable("graph", "It is away.")))
         with pytest.raises(Unavailable):
             system.runner.run(TENANT, execution_id, 0, 0)
     assert system.orchestrator._ledger.claim(execution_id, 0, 0, lease_s=0.0).attempt == 1

@@ -31,7 +31,7 @@ class Fabric:
         execution_id: str,
         stage: int,
         *,
-        priority: Priority = Priority.NORMAL,  # noqa: ARG002 - messages are delivered as they came
+        priority: Priority = Priority.NORMAL,
     ) -> None:
         self._send("advance", tenant, execution_id, stage)
 
@@ -42,7 +42,7 @@ class Fabric:
         stage: int,
         shards: Sequence[int],
         *,
-        priority: Priority = Priority.NORMAL,  # noqa: ARG002 - likewise
+        priority: Priority = Priority.NORMAL,
     ) -> None:
         for shard in shards:
             self._send("shard", tenant, execution_id, stage, shard)

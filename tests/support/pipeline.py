@@ -18,6 +18,9 @@ from qmtl.registry.db.memory.state_store import MemoryStateStore
 from tests.support.fabric import Fabric
 from tests.support.strategies import AFTER_THE_LAST, DIAMOND, rows
 
+# A stage is taken to cost next to nothing, so that tiny DAGs are cut into stages and shards too.
+FINE: dict[str, Any] = {"crossing_s": 0.000_1}
+
 
 def memory() -> Stores:
     ledger = MemoryLedger()
