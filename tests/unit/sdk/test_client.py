@@ -201,7 +201,7 @@ def test_lineage_nodes_and_strategies_can_be_read(active: Client) -> None:
 def test_a_list_is_followed_to_its_last_page(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qmtl.sdk.client.PAGE", 2)
+    monkeypatch.setattr("qmtl.sdk.requesting.PAGE", 2)
     names = [f"s{number}" for number in range(5)]
     for name in names:
         client.submit_strategy(SOURCE.replace('"tiny"', f'"{name}"'))
