@@ -18,7 +18,7 @@ from typing import Any
 
 from qmtl import __version__
 from qmtl.bootstrap import System as Services
-from qmtl.bootstrap import build
+from qmtl.bootstrap import build, connect
 from qmtl.common.codec import decode
 from qmtl.common.errors import Unavailable
 from qmtl.common.settings import Settings
@@ -97,7 +97,9 @@ class Qmtl:
         self._day = 0
         self._processes: dict[str, GuardedProcess] = {}
         self._http: http.client.HTTPConnection | None = None
-        self.services: Services = build(self.settings, CeleryDispatcher(make_app(self.settings)))
+        dispatcher, stores = CeleryDispatcher(make_app(self.settings)), connect(self.settings)
+        self.services: Services = build(self.settings, dispatcher, stores=stores)
+        self._ledger = stores.ledger
         self.last: dict[str, Latest] = {}
 
     def start(self) -> None:
@@ -261,7 +263,8 @@ class Qmtl:
 
     def spent(self, execution_id: str) -> list[Spent]:
         """Return what the shards of an execution tell of their time, where they tell it."""
-        return []
+        found = self._ledger.shards(execution_id)
+        return [shard.spent for shard in found if shard.spent is not None]
 
     def stop(self) -> None:
         """End the processes."""

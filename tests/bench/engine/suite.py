@@ -51,7 +51,7 @@ class Extent:
     workloads: tuple[str, ...] = ALL
 
 
-SHORT = Extent(rounds=2, warm=1, bursts=1, burst=50, peers=False, workloads=(*ISSUED, "throughput"))
+SHORT = Extent(rounds=2, warm=1, bursts=1, burst=30, peers=False, workloads=(*ISSUED, "throughput"))
 
 
 @dataclass(frozen=True, slots=True)
