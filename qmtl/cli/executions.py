@@ -7,9 +7,18 @@ from typing import Any
 import click
 
 from qmtl.cli import output
-from qmtl.cli.parameters import as_json, as_of, environment, pass_session, targets
+from qmtl.cli.parameters import (
+    as_json,
+    as_of,
+    environment,
+    pass_session,
+    targets,
+    timeout,
+    wait,
+)
 from qmtl.cli.rendering import printable, short
 from qmtl.cli.session import FAILED, Session
+from qmtl.models.execution import Priority
 from qmtl.sdk.client import Client
 
 STATUS_FIELDS = ("id", "strategy", "environment", "version", "as_of", "attempt", "state")
@@ -21,15 +30,16 @@ STATUS_FIELDS = ("id", "strategy", "environment", "version", "as_of", "attempt",
 @click.option("--version", help="A version instead of an environment's active one.")
 @as_of
 @targets
-@click.option("--wait", "wait", is_flag=True, help="Wait for the end and show the results.")
 @click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
+    "--priority",
+    type=click.Choice([*Priority]),
+    default=Priority.NORMAL,
     show_default=True,
-    help="Seconds to wait at most.",
+    help="Which of two that wait is run first.",
 )
+@click.option("--deadline", help="How long it may take, such as 30s or 5m; then it fails.")
+@wait
+@timeout
 @as_json
 @pass_session
 @click.pass_context
@@ -41,6 +51,8 @@ def trigger(
     version: str | None,
     as_of: int | None,
     targets: tuple[str, ...],
+    priority: str,
+    deadline: str | None,
     wait: bool,
     timeout_s: float,
     as_json: bool,
@@ -50,15 +62,39 @@ def trigger(
         raise click.UsageError("Give either --environment or --version.")
     with Client(session.url) as client:
         execution = client.trigger_pipeline(
-            name, environment=environment, version=version, as_of=as_of, targets=targets
+            name,
+            environment=environment,
+            version=version,
+            as_of=as_of,
+            targets=targets,
+            priority=priority,
+            deadline=deadline,
         )
-        if wait:
-            with output.progress(name) as report:
-                execution = client.wait(execution["id"], timeout_s=timeout_s, on_progress=report)
-            items = client.get_result_summaries(execution["id"])
-            _print_execution(execution, items, as_json)
-            ctx.exit(_exit_code(execution))
-    _print_execution(execution, None, as_json)
+        show_started(ctx, client, execution, wait_s=timeout_s if wait else None, as_json=as_json)
+
+
+def show_started(
+    ctx: click.Context,
+    client: Client,
+    execution: dict[str, Any],
+    *,
+    wait_s: float | None,
+    as_json: bool,
+) -> None:
+    """Show an execution that was just started; after its end, with results, where it waits."""
+    if wait_s is None:
+        print_execution(execution, None, as_json)
+        return
+    execution = wait_for(client, execution, wait_s)
+    items = client.get_result_summaries(execution["id"])
+    print_execution(execution, items, as_json)
+    ctx.exit(_exit_code(execution))
+
+
+def wait_for(client: Client, execution: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    """Return an execution once it ended, with a bar meanwhile."""
+    with output.progress(execution["strategy"]) as report:
+        return client.wait(execution["id"], timeout_s=timeout_s, on_progress=report)
 
 
 @click.command()
@@ -70,7 +106,7 @@ def status(ctx: click.Context, session: Session, execution_id: str, as_json: boo
     """Show how far an execution is."""
     with Client(session.url) as client:
         execution = client.get_status(execution_id)
-    _print_execution(execution, None, as_json)
+    print_execution(execution, None, as_json)
     ctx.exit(_exit_code(execution))
 
 
@@ -92,9 +128,10 @@ def _exit_code(execution: dict[str, Any]) -> int:
     return FAILED if execution["state"] in {"FAILED", "CANCELLED"} else 0
 
 
-def _print_execution(
+def print_execution(
     execution: dict[str, Any], items: list[dict[str, Any]] | None, as_json: bool
 ) -> None:
+    """Print an execution, and results where there are any."""
     if as_json:
         output.print_json(execution if items is None else {**execution, "results": items})
         return

@@ -10,7 +10,13 @@ import click
 
 from qmtl.cli.rendering import printable
 from qmtl.cli.session import FAILED, UNREACHABLE, Session
-from qmtl.common.errors import InvalidRequest, QmtlError, StrategyRejected, Unavailable
+from qmtl.common.errors import (
+    InvalidRequest,
+    Overloaded,
+    QmtlError,
+    StrategyRejected,
+    Unavailable,
+)
 
 # name -> (module, its click command, one line for --help). Loaded when used, so that --help is
 # quick and a command that needs the server packages does not keep the others from running.
@@ -28,6 +34,12 @@ COMMANDS = {
     "points": ("qmtl.cli.points", "points", "Append the points of a file to a source."),
     "trigger": ("qmtl.cli.executions", "trigger", "Start an execution."),
     "status": ("qmtl.cli.executions", "status", "Show how far an execution is."),
+    "cancel": ("qmtl.cli.controls", "cancel", "Stop an execution."),
+    "resume": ("qmtl.cli.controls", "resume", "Run what has no result yet."),
+    "retry": ("qmtl.cli.controls", "retry", "Compute nodes and what rests on them again."),
+    "replay": ("qmtl.cli.controls", "replay", "Run an execution again, and compare digests."),
+    "compare": ("qmtl.cli.compare", "compare", "Say why the results of two executions differ."),
+    "plan": ("qmtl.cli.plan", "plan", "Show stages and shards: estimated, and as they went."),
     "results": ("qmtl.cli.executions", "results", "Show the results of an execution."),
     "up": ("qmtl.cli.up", "up", "Run the whole system in the foreground."),
     "stack": ("qmtl.cli.stack", "stack", "Start, stop and look at the servers alone."),
@@ -108,6 +120,8 @@ def _show(error: QmtlError) -> None:
         lines += [f"  {field}: {' '.join(told)}" for field, told in error.fields.items()]
     if error.hint:
         lines.append(f"Hint: {error.hint}")
+    if isinstance(error, Overloaded):
+        lines.append(f"Hint: Try again in {error.retry_after_s} seconds.")
     for line in lines:
         click.echo(printable(line), err=True)
 

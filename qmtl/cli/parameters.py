@@ -93,5 +93,14 @@ targets = click.option(
     multiple=True,
     help="Compute this node and what it rests on only; may be given several times.",
 )
+wait = click.option("--wait", "wait", is_flag=True, help="Wait for the end and show the results.")
+timeout = click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait at most.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 pass_session = click.make_pass_decorator(Session, ensure=True)

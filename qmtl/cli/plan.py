@@ -1,0 +1,113 @@
+"""``qmtl plan``: how an execution is cut, what that is estimated to take, and what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from qmtl.cli import output
+from qmtl.cli.parameters import as_json, as_of, environment, pass_session, targets
+from qmtl.cli.session import Session
+from qmtl.sdk.client import Client
+
+TOTALS = ("plan", "queue", "fetch", "execute", "commit", "other")
+
+
+@click.command()
+@click.argument("name", required=False)
+@environment
+@click.option("--version", help="A version instead of an environment's active one.")
+@click.option("--execution", "execution_id", help="Show how this execution went instead.")
+@as_of
+@targets
+@as_json
+@pass_session
+def plan(
+    session: Session,
+    name: str | None,
+    environment: str | None,
+    version: str | None,
+    execution_id: str | None,
+    as_of: int | None,
+    targets: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show the plan that a trigger of a strategy would get now, or that of an execution."""
+    if (name is None) == (execution_id is None):
+        raise click.UsageError("Name either a strategy or --execution.")
+    if name is not None and (environment is None) == (version is None):
+        raise click.UsageError("Give either --environment or --version.")
+    with Client(session.url) as client:
+        found = (
+            client.get_plan(str(execution_id))
+            if name is None
+            else client.plan_pipeline(
+                name, environment=environment, version=version, as_of=as_of, targets=targets
+            )
+        )
+    if as_json:
+        output.print_json(found)
+    else:
+        _show(found)
+
+
+def _show(plan: dict[str, Any]) -> None:
+    stages = plan["stages"]
+    shards = sum(len(stage["shards"]) for stage in stages)
+    click.echo(
+        f"{plan['strategy']} {plan['version'][:8]} at {plan['as_of']}: {len(plan['nodes'])} nodes "
+        f"in {len(stages)} stages and {shards} shards, {plan['reused']} reused."
+    )
+    one = _time(plan["serial_ms"])
+    click.echo(f"Estimated {_time(plan['estimated_ms'])}; in one shard {one}.")
+    click.echo()
+    output.print_table(
+        ("stage", "shard", "nodes", "estimated", "took", "fetch", "execute", "commit"),
+        [row for stage in stages for row in _rows(stage)],
+    )
+    click.echo()
+    output.print_table(
+        ("binding", "node", "stage", "shard", "lately", "took", "state"),
+        [_node(node) for node in plan["nodes"]],
+    )
+    if plan["totals"] is not None:
+        click.echo()
+        told = [f"{what} {_time(plan['totals'][f'{what}_ms'])}" for what in TOTALS]
+        click.echo(f"Where the time went: {', '.join(told)}.")
+
+
+def _rows(stage: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    shards = stage["shards"]
+    if len(shards) > 1:
+        took = _time(stage["took_ms"])
+        count = sum(len(shard["nodes"]) for shard in shards)
+        yield str(stage["stage"]), "", str(count), _time(stage["estimated_ms"]), took, "", "", ""
+    for shard in shards:
+        times = [shard[f"{what}_ms"] for what in ("fetch", "execute", "commit")]
+        took_ms = None if None in times else sum(times)
+        yield (
+            str(stage["stage"]),
+            str(shard["shard"]),
+            str(len(shard["nodes"])),
+            _time(shard["estimated_ms"]),
+            _time(took_ms),
+            *(_time(each) for each in times),
+        )
+
+
+def _node(node: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        ", ".join(node["bindings"]),
+        node["node_id"][:8],
+        "-" if node["stage"] is None else str(node["stage"]),
+        "-" if node["shard"] is None else str(node["shard"]),
+        _time(node["cost_ms"]),
+        _time(node["took_ms"]),
+        node["state"] or "-",
+    )
+
+
+def _time(ms: float | None) -> str:
+    return output.duration(None if ms is None else ms * 1e6)
