@@ -33,7 +33,7 @@ redis.call(
   'starter', 'starter_token', 'mover', 'ender'
 )
 redis.call('HINCRBY', key, 'token', 1)
-redis.call('HINCRBY', key, 'results', -results)
+redis.call('HINCRBY', key, 'results', 0 - results) -- negated, 0 would be '-0', no integer
 redis.call(
   'HSET', key, 'state', 'PENDING', 'attempt', digits(tonumber(ARGV[4]) + 1), 'fresh', ARGV[5],
   'done', redis.call('HLEN', key .. ':nodes'), 'opened', digits(now), 'reopener', ARGV[3],
