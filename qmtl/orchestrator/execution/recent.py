@@ -1,13 +1,10 @@
-"""Versions, shapes and plans that this process read last: they never change, and shards need them."""
+"""Versions, shapes and plans that this process read last: shards need them, and none changes."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
+from qmtl.common.recent import Recent
 from qmtl.models.execution import Execution, Plan
 from qmtl.models.strategy import StrategyVersion
 from qmtl.orchestrator.execution.keys import CallKeys
@@ -17,39 +14,6 @@ from qmtl.registry.api import Registry
 from qmtl.sandbox.runtime import fingerprint
 
 MOST_NODES = 20_000  # over all that is kept of a kind; a node takes one or two kilobytes
-
-V = TypeVar("V")
-
-
-class Recent(Generic[V]):
-    """The values used last, up to a total weight; threads may share it.
-
-    One value alone is kept whatever it weighs.
-    """
-
-    def __init__(self, limit: int, weigh: Callable[[V], int]) -> None:
-        self._limit = limit
-        self._weigh = weigh
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, V] = OrderedDict()
-        self._weight = 0
-
-    def get(self, key: Hashable) -> V | None:
-        """Return what is kept, and count it as used."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def keep(self, key: Hashable, value: V) -> None:
-        """Keep a value, and let go of those that were not used for longest."""
-        with self._lock:
-            if key in self._kept:
-                self._weight -= self._weigh(self._kept.pop(key))
-            self._kept[key] = value
-            self._weight += self._weigh(value)
-            while self._weight > self._limit and len(self._kept) > 1:
-                self._weight -= self._weigh(self._kept.popitem(last=False)[1])
 
 
 @dataclass(frozen=True, slots=True)
