@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-FIRST_PAUSE_S = 0.02
-LONGEST_PAUSE_S = 0.5
-GROWTH = 1.5
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.5
+SHARE = 0.1  # of the time that passed is the next pause, so an answer is late by a tenth at most
 T = TypeVar("T")
 
 
@@ -38,12 +37,11 @@ class WaitingRoom:
 
 def poll(read: Callable[[], T], ended: Callable[[T], bool], *, wait_s: float) -> T:
     """Read with growing pauses until what is read has ended or the time is up."""
-    deadline = time.monotonic() + wait_s
-    pause = FIRST_PAUSE_S
+    began = time.monotonic()
     while True:
         value = read()
-        left = deadline - time.monotonic()
-        if ended(value) or left <= 0:
+        passed = time.monotonic() - began
+        if ended(value) or passed >= wait_s:
             return value
-        time.sleep(min(pause, left))
-        pause = min(pause * GROWTH, LONGEST_PAUSE_S)
+        pause = min(max(SHARE * passed, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
+        time.sleep(min(pause, wait_s - passed))
