@@ -14,6 +14,7 @@ from qmtl.sandbox.calls import Outcome
 
 COMMIT_EVERY_S = 0.1  # what a client waits at most to see a node of a long shard
 COMMIT_NODES = 250  # as many are worth a round trip, which then overlaps with what is computed
+COMMIT_BYTES = 4 * 1024 * 1024  # as many too, and this process should not hold more
 TEXT_LIMIT = 32 * 1024  # of what an executor says about a node; an error's message has less
 MESSAGE_LIMIT = 4 * 1024
 
@@ -43,6 +44,7 @@ class Commits:
         self.status = CommitStatus.ACCEPTED
         self.spent_s = 0.0  # in commits
         self._waiting: list[NodeCommit] = []
+        self._bytes = 0  # of their values
         self._since = 0.0  # when the first of those came that wait
 
     def add(self, record: NodeRecord, value: bytes | None = None) -> None:
@@ -51,6 +53,9 @@ class Commits:
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(self._addresses.commit(record, value))
+        self._bytes += len(value or b"")
+        if self._bytes >= COMMIT_BYTES:
+            self._send(done=False)
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
         """Take what an executor tells, and send what is worth it."""
@@ -94,7 +99,7 @@ class Commits:
 
     def _send(self, *, done: bool, spent: Spent | None = None) -> None:
         lease, waiting = self.lease, self._waiting
-        self._waiting = []
+        self._waiting, self._bytes = [], 0
         began = time.monotonic()
         self.status = self._ledger.commit(
             lease.execution_id,

@@ -43,3 +43,17 @@ def test_what_an_executor_says_is_cut() -> None:
     assert record.error is not None
     texts = (record.error.message, record.error.traceback, record.logs)
     assert tuple(map(len, texts)) == (MESSAGE_LIMIT, TEXT_LIMIT, TEXT_LIMIT)
+
+
+def test_many_bytes_are_committed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qmtl.orchestrator.execution.commits.COMMIT_BYTES", 10)
+    ledger = memory_ledger().ledger
+    execution_id = started(ledger, plan_of([["small", "large", "last"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    commits = Commits(ledger, Lease(ledger, execution_id, 0, 0, token, 60.0), Addresses(), 1)
+    commits.add(succeeded("small").record, b"1")
+    assert ledger.records(execution_id) == {}
+    commits.add(succeeded("large").record, b"1234567890")
+    assert set(ledger.records(execution_id)) == {"small", "large"}
+    commits.add(succeeded("last").record, b"1")
+    assert "last" not in ledger.records(execution_id)
