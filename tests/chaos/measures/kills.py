@@ -12,7 +12,7 @@ from tests.chaos.lab import Lab
 from tests.chaos.nemesis import Fault, Nemesis, schedule
 from tests.chaos.observing import messages, verdict_of
 from tests.chaos.report import Row
-from tests.chaos.workload import Workload
+from tests.chaos.workload import STAGES, Workload
 
 NAME = "kills"
 DOUBLED = 0.10
@@ -48,7 +48,11 @@ def measure(lab: Lab) -> list[Row]:
             **verdict.document(),
         },
     )
-    note = f"{verdict.executions} executions, {nemesis.log.count} kills, {doubled} messages doubled"
+    cut = traffic.stages[STAGES]
+    note = (
+        f"{verdict.executions} executions ({cut} in {STAGES} stages), {nemesis.log.count} kills, "
+    )
+    note += f"{doubled} of {sent} messages doubled"
     return list(rows(verdict, time.monotonic() - began, lab.seed, note))
 
 
