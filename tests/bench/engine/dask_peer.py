@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import uuid
 from pathlib import Path
@@ -36,14 +37,18 @@ class Dask:
 
         os.environ["PYTHONPATH"] = worker_environ()["PYTHONPATH"]
         dask.config.set({"temporary-directory": str(self._folder / "dask")})
-        self._cluster = LocalCluster(
-            n_workers=PROCESSES,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            silence_logs=50,
-        )
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is for the bench
+        try:
+            self._cluster = LocalCluster(
+                n_workers=PROCESSES,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=50,
+            )
+        finally:
+            signal.signal(signal.SIGINT, former)
         self._client = Client(self._cluster)
 
     def run(self, wanted: Workload, number: int) -> Run:

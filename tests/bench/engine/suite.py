@@ -18,13 +18,14 @@ from rich.table import Table
 from tests.bench.engine import functions, memory, phases, targets
 from tests.bench.engine.chord_next import ChordNext
 from tests.bench.engine.dask_peer import Dask
-from tests.bench.engine.ours import TENANT, Qmtl, Way, reused
+from tests.bench.engine.ours import TENANT, Qmtl
 from tests.bench.engine.plain import InProcess, Sets
 from tests.bench.engine.ray_peer import Ray
 from tests.bench.engine.rounds import Numbers, Task, Timing
 from tests.bench.engine.rounds import measure as side_by_side
 from tests.bench.engine.systems import PROCESSES, Burst, System
 from tests.bench.engine.two_workers import TwoWorkers
+from tests.bench.engine.ways import Way, reused
 from tests.bench.engine.workloads import SEED, Workload, check, workload
 from tests.bench.figures import Report, rounded
 from tests.support.servers import settings_of, start_stack
@@ -119,33 +120,45 @@ def running(extent: Extent, say: Callable[[str], None]) -> Iterator[Field]:
 
 
 def _report(field: Field, extent: Extent, say: Callable[[str], None]) -> Report:
-    numbers, draw = Numbers(), random.Random(SEED)
     timings: list[Timing] = []
     peaks: dict[str, float] = {}
-    for group in groups(extent.workloads):
-        tasks: list[Task] = [(workload(n), s) for n in group for s in field.of(n)]
-        timings += side_by_side(
-            tasks, rounds=extent.rounds, warm=extent.warm, numbers=numbers, draw=draw, say=say
-        )
-        timings += [
-            Timing(n, s.name, "", len(workload(n).nodes), note=HINT)
-            for n in group
-            if n in ISSUED
-            for s in field.missing
-        ]
-        if "growth" in group:  # before anything else adds to it
-            peaks = memory.peaks_mb(field.qmtl.pids)
-    if "throughput" in extent.workloads:
-        timings += bursts(field, extent, numbers, say)
-    found = targets.figures(targets.table(timings))
+    errors: list[str] = []
+    try:
+        for found in _timed(field, extent, say):
+            timings += found
+            if any(t.workload == "growth" for t in found):
+                peaks = memory.peaks_mb(field.qmtl.pids)
+    except KeyboardInterrupt:  # what was measured is shown all the same
+        errors.append("interrupted: the figures are not complete")
+    figures = targets.figures(targets.table(timings))
     if "growth" in extent.workloads:
-        found.append(targets.memory_figure(peaks))
+        figures.append(targets.memory_figure(peaks))
     return Report(
-        figures=found,
+        figures=figures,
         rows=[t.row() for t in timings],
         tables=[matrix(timings), *explained(field.qmtl)],
-        errors=[f"{t.workload} {t.system}: {t.note}" for t in timings if t.failed],
+        errors=errors + [f"{t.workload} {t.system}: {t.note}" for t in timings if t.failed],
     )
+
+
+def _timed(field: Field, extent: Extent, say: Callable[[str], None]) -> Iterator[list[Timing]]:
+    """Give the timings of one group of workloads after the other."""
+    numbers, draw = Numbers(), random.Random(SEED)
+    for group in groups(extent.workloads):
+        tasks: list[Task] = [(workload(n), s) for n in group for s in field.of(n)]
+        yield [
+            *side_by_side(
+                tasks, rounds=extent.rounds, warm=extent.warm, numbers=numbers, draw=draw, say=say
+            ),
+            *[
+                Timing(n, s.name, "", len(workload(n).nodes), note=HINT)
+                for n in group
+                if n in ISSUED
+                for s in field.missing
+            ],
+        ]
+    if "throughput" in extent.workloads:
+        yield bursts(field, extent, numbers, say)
 
 
 def groups(names: Sequence[str]) -> list[tuple[str, ...]]:

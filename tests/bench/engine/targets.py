@@ -87,7 +87,14 @@ def memory_figure(peaks: Mapping[str, float]) -> Figure:
     """Return the largest peak of our processes beside what none may exceed."""
     what = "growth: largest process"
     if not peaks:
-        return Figure("engine", what, None, "MB", MOST_MB, note="peaks are read on Linux only")
+        return Figure(
+            "engine",
+            what,
+            None,
+            "MB",
+            MOST_MB,
+            note="not read: growth was not run, or this is not Linux",
+        )
     name = max(peaks, key=lambda each: peaks[each])
     note = ", ".join(f"{each} {mb:,.0f}" for each, mb in sorted(peaks.items()))
     return Figure("engine", what, peaks[name], "MB", MOST_MB, note=note)
