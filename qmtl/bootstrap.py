@@ -10,6 +10,7 @@ from qmtl.common.db import connection as graph_connection
 from qmtl.common.redis import connection as redis_connection
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
+from qmtl.common.timeline import MILLISECOND
 from qmtl.orchestrator.api import Orchestrator
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.advance import Advancer
@@ -29,8 +30,11 @@ from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
 from qmtl.orchestrator.execution.result_topic import ResultTopic
 from qmtl.orchestrator.execution.shape import Limits
 from qmtl.orchestrator.execution.shard import ShardRunner
+from qmtl.orchestrator.execution.succession import Succession
 from qmtl.orchestrator.services.comparison.service import ComparisonService
 from qmtl.orchestrator.services.controls import ControlService
+from qmtl.orchestrator.services.gaps import GapService
+from qmtl.orchestrator.services.history import HistoryService
 from qmtl.orchestrator.services.plans import PlanService
 from qmtl.orchestrator.services.results import ResultService
 from qmtl.orchestrator.services.submission import SubmissionService
@@ -127,11 +131,19 @@ def build(
         recent,
         Preparation(s.ledger, recent, reader, histories, planner),
         runner,
+        Succession(
+            s.ledger, histories, registry, dispatcher, clock_ms=lambda: clock() // MILLISECOND
+        ),
         dispatcher,
         lease_s=settings.lease_s,
     )
     triggers = TriggerService(
-        registry, s.points, s.ledger, dispatcher, most_open=settings.most_open
+        registry,
+        s.points,
+        s.ledger,
+        dispatcher,
+        GapService(s.ledger, s.points, most_buckets=settings.most_gap_buckets),
+        most_open=settings.most_open,
     )
     orchestrator = Orchestrator(
         submissions=submissions,
@@ -140,6 +152,7 @@ def build(
         plans=PlanService(s.ledger, recent, s.points, histories, planner, triggers),
         comparisons=ComparisonService(s.ledger, recent, reader),
         results=ResultService(s.ledger),
+        histories=HistoryService(s.ledger, registry),
         state=s.state,
         ledger=s.ledger,
         outbox=s.outbox,

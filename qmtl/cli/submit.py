@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from qmtl.cli import output
-from qmtl.cli.parameters import as_json, pass_session, required_environment, strategy_file
+from qmtl.cli.parameters import (
+    TimeType,
+    as_json,
+    pass_session,
+    required_environment,
+    strategy_file,
+)
 from qmtl.cli.session import FAILED, Session
 from qmtl.cli.source import reject
 from qmtl.common.errors import StrategyRejected
@@ -48,14 +54,25 @@ def submit(ctx: click.Context, session: Session, file: Path, wait_s: float, as_j
 @click.argument("name")
 @required_environment
 @click.option("--version", help="The version; default: the newest.")
+@click.option(
+    "--start",
+    type=TimeType(),
+    help="Where new histories begin; default: with the first bucket that is triggered.",
+)
 @as_json
 @pass_session
 def activate(
-    session: Session, name: str, environment: str, version: str | None, as_json: bool
+    session: Session,
+    name: str,
+    environment: str,
+    version: str | None,
+    start: int | None,
+    as_json: bool,
 ) -> None:
     """Make a version of a strategy active in an environment."""
     with Client(session.url) as client:
-        _show(client.activate_strategy(name, environment, version=version), as_json)
+        made = client.activate_strategy(name, environment, version=version, start=start)
+    _show(made, as_json)
 
 
 @click.command()

@@ -210,6 +210,14 @@ class HasEnded(Conflict):
 
 DEADLINE_PASSED = "QMTL-407"
 
+
+class GapTooLong(Conflict):
+    """Too many buckets of the line would have to run before the one that was triggered."""
+
+    code = "QMTL-408"
+
+
+
 # What a node's record may say went wrong; never raised across a process.
 NODE_RAISED = "QMTL-410"
 NODE_TIMED_OUT = "QMTL-411"

@@ -39,6 +39,8 @@ class Settings:
         crossing_s: What a stage is taken to cost beside its nodes, when an execution is planned: the
             time from the end of its last shard to the first of the next.
         most_open: Executions that have not ended; past so many a trigger is told to come later.
+        most_gap_buckets: Buckets that a trigger runs before its own where results are carried from
+            one to the next and the line lacks them; past so many it is refused.
         connect_timeout_s: Bound on one connection attempt to any server.
         lease_s: How long a claimed shard belongs to its worker without renewal.
         reap_interval_s: Seconds between two looks of the reaper.
@@ -71,6 +73,7 @@ class Settings:
     slots: int = 2
     crossing_s: float = 0.006
     most_open: int = 20_000
+    most_gap_buckets: int = 1_000
     connect_timeout_s: float = 3.0
     lease_s: float = 10.0
     reap_interval_s: float = 2.0

@@ -67,6 +67,15 @@ class ActivateBody(DeactivateBody):
         validate=HEX32,
         metadata={"description": "Version to activate; the newest complete one when left out."},
     )
+    start = Time(
+        "ns",
+        attribute="start_ns",
+        allow_none=True,
+        metadata={
+            "description": "Where histories begin of nodes that the strategy has no history of "
+            "there; with the first bucket that is triggered when left out."
+        },
+    )
 
 
 class PointsBody(Wire):
@@ -96,6 +105,7 @@ class DeploymentView(Wire):
     version = fields.String(allow_none=True)
     since = Time("ms", attribute="since_ms")
     by = fields.String()
+    start = Time("ns", attribute="start_ns", allow_none=True)
 
 
 class StrategyItem(Wire):

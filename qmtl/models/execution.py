@@ -87,11 +87,13 @@ class Execution(Struct, frozen=True, kw_only=True):
         environment: Whose active version it runs; None where a version was named.
         adhoc: Whether its line is its own (inline inputs, or a named version).
         targets: Bindings asked for; empty for all.
-        cause: What made it: ``bucket``, ``key:…`` or ``manual:…``.
+        cause: What made it: ``bucket``, ``key:…``, ``manual:…``, or ``repair:`` and what landed at an
+            earlier bucket.
         attempt: Counts resumes and retries, from 1.
         priority: ``low``, ``normal`` or ``high``: which of two that wait is run first.
         expires_s: Seconds after its creation at which it ends as FAILED if it runs still.
         ordered: Whether it runs after those of its line that have earlier buckets, one at a time.
+        repairs_ns: Of a repair: the latest bucket whose changed results made it.
         replays: The execution whose pins and history it reads again.
         fresh: Whether this attempt computes what it computes, also where a result is known.
         stage: Index of the stage that is running; -1 before the plan.
@@ -115,6 +117,7 @@ class Execution(Struct, frozen=True, kw_only=True):
     priority: Priority = Priority.NORMAL
     expires_s: float | None = None
     ordered: bool = False
+    repairs_ns: int | None = None
     replays: str | None = None
     fresh: bool = False
     state: ExecutionState = ExecutionState.PENDING

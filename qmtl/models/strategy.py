@@ -84,7 +84,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     """The active version of a strategy in an environment; ``version`` is None where none is.
 
     ``operation`` names the request that made it, so that the same request, carried out again,
-    changes nothing.
+    changes nothing. ``start_ns`` is where histories of nodes begin that its line does not know;
+    None for the first bucket that is triggered.
     """
 
     tenant: str
@@ -94,6 +95,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     since_ms: int
     by: str
     operation: str | None = None
+    start_ns: int | None = None
 
 
 class SourceView(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from qmtl.orchestrator.execution.result_topic import ResultTopic
 from qmtl.orchestrator.services.comparison.model import Comparison
 from qmtl.orchestrator.services.comparison.service import ComparisonService
 from qmtl.orchestrator.services.controls import ControlService
+from qmtl.orchestrator.services.history import HistoryService, NodeHistory
 from qmtl.orchestrator.services.plan_view import PlanView
 from qmtl.orchestrator.services.plans import PlanService
 from qmtl.orchestrator.services.results import ResultService
@@ -34,6 +35,7 @@ class Orchestrator:
         plans: PlanService,
         comparisons: ComparisonService,
         results: ResultService,
+        histories: HistoryService,
         state: StateStore,
         ledger: Ledger,
         outbox: Outbox,
@@ -46,6 +48,7 @@ class Orchestrator:
         self._plans = plans
         self._comparisons = comparisons
         self._results = results
+        self._histories = histories
         self._state = state
         self._ledger = ledger
         self._outbox = outbox
@@ -198,6 +201,28 @@ class Orchestrator:
     def get_execution_nodes(self, tenant: str, execution_id: str) -> list[NodeResult]:
         """Return every binding's record without its value."""
         return self._results.get_results(tenant, execution_id, values=False)
+
+    def get_history(
+        self,
+        tenant: str,
+        strategy: str,
+        environment: str,
+        binding: str,
+        *,
+        count: int,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> NodeHistory:
+        """Return the latest results of a binding of the active version, newest first."""
+        return self._histories.get(
+            tenant,
+            strategy,
+            environment,
+            binding,
+            count=count,
+            start_ns=start_ns,
+            end_ns=end_ns,
+        )
 
     def ping(self) -> dict[str, str | None]:
         """Return what is wrong with each server this part stands on; None where nothing is."""

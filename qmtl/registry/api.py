@@ -95,6 +95,7 @@ class Registry:
         expected: str | None = None,
         by: str,
         at_ms: int,
+        start_ns: int | None = None,
         operation: str | None = None,
     ) -> Deployment:
         """Make a version (None: the newest complete one) active where ``expected`` is."""
@@ -108,6 +109,7 @@ class Registry:
             expected=expected,
             by=by,
             at_ms=at_ms,
+            start_ns=start_ns,
             operation=operation,
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from qmtl.common.errors import Unavailable
+from qmtl.common.timeline import format_time
 from qmtl.models.datanode import SourceSpec
 from qmtl.models.points import Points
 from qmtl.sdk.bodies import path_part, rows_of, source_text
@@ -13,6 +14,7 @@ from qmtl.sdk.client_executions import ExecutionRequests, Rows
 from qmtl.sdk.data_files import is_csv
 from qmtl.sdk.files import read_text
 from qmtl.sdk.problems import error_from
+from qmtl.sdk.times import AsOf, nanoseconds
 
 if TYPE_CHECKING:
     from qmtl.sdk.data import Data
@@ -66,10 +68,20 @@ class Client(ExecutionRequests):
         return self._get(f"/v1/submissions/{path_part(submission_id)}")
 
     def activate_strategy(
-        self, name: str, environment: str, *, version: str | None = None
+        self,
+        name: str,
+        environment: str,
+        *,
+        version: str | None = None,
+        start: AsOf | None = None,
     ) -> dict[str, Any]:
-        """Make a version (default: the newest complete one) active, and return the deployment."""
-        body = {"environment": environment, "version": version}
+        """Make a version (default: the newest complete one) active, and return the deployment.
+
+        Nodes that the strategy has no history of there begin theirs at ``start``; default: at the
+        first bucket that is triggered.
+        """
+        begin = None if start is None else format_time(nanoseconds(start))
+        body = {"environment": environment, "version": version, "start": begin}
         return self._carried_out(f"/v1/strategies/{path_part(name)}/activate", body)
 
     def deactivate_strategy(self, name: str, environment: str) -> dict[str, Any]:

@@ -8,17 +8,21 @@ from qmtl.common.errors import ExecutionFailed, QmtlError, Unavailable
 from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.computation import Job
+from qmtl.orchestrator.execution.flights import worthwhile
 from qmtl.orchestrator.execution.ledger import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
     CommitStatus,
+    Held,
     Ledger,
+    Started,
     StartStatus,
 )
 from qmtl.orchestrator.execution.preparation import Preparation, Prepared
 from qmtl.orchestrator.execution.recent import Recents
 from qmtl.orchestrator.execution.shard import ShardRunner
+from qmtl.orchestrator.execution.succession import Succession
 
 log = logging.getLogger("qmtl.execution")
 
@@ -37,6 +41,7 @@ class Advancer:
         recent: Recents,
         preparation: Preparation,
         runner: ShardRunner,
+        succession: Succession,
         dispatcher: Dispatcher,
         *,
         lease_s: float,
@@ -45,6 +50,7 @@ class Advancer:
         self._recent = recent
         self._preparation = preparation
         self._runner = runner
+        self._succession = succession
         self._dispatcher = dispatcher
         self._lease_s = lease_s
 
@@ -52,63 +58,108 @@ class Advancer:
         """Open ``stage`` where its time has come, and go on as long as stages have one shard."""
         if stage == 0:
             self.execute_pipeline(tenant, execution_id)
-        elif self._moved(execution_id, stage):
+            return
+        status = self._ledger.advance(execution_id, stage)
+        if status is AdvanceStatus.MOVED:
             execution = self._ledger.get(tenant, execution_id)
             self._open(execution, self._plan(execution), stage)
+        elif status is AdvanceStatus.ENDED:
+            self._succession.ended(self._ledger.get(tenant, execution_id))
 
     def run_shard(self, tenant: str, execution_id: str, stage: int, shard: int) -> None:
         """Run a shard; whoever ends a stage opens the next, before the chord's body says so."""
-        if self._runner.run(tenant, execution_id, stage, shard) is CommitStatus.STAGE_DONE:
+        status = self._runner.run(tenant, execution_id, stage, shard)
+        if status is CommitStatus.STAGE_DONE:
             self.advance(tenant, execution_id, stage + 1)
+        elif status is CommitStatus.ENDED:
+            self._succession.ended(self._ledger.get(tenant, execution_id))
+
+    def _go_on(self, execution: Execution, stage: int, status: CommitStatus | None) -> None:
+        if status is CommitStatus.STAGE_DONE:
+            self.advance(execution.tenant, execution.id, stage + 1)
+        elif status is CommitStatus.ENDED:
+            self._succession.ended(execution)
 
     def execute_pipeline(self, tenant: str, execution_id: str) -> None:
         """Plan an execution and start it, unless it is started or over already.
 
-        An execution that cannot be planned ends as FAILED with the reason, whatever it is: sent
-        again, it would meet the same for ever.
+        An ordered one is left alone until its turn comes, and one that is over is settled where
+        nobody has done that. An execution that cannot be planned ends as FAILED with the reason,
+        whatever it is: sent again, it would meet the same for ever.
 
         Raises:
             Unavailable: A server is away; the execution stays PENDING and is sent again.
         """
         execution = self._ledger.get(tenant, execution_id)
-        if execution.state is not ExecutionState.PENDING:
-            return
+        if execution.state.ended:
+            self._succession.ended(execution)
+        while execution.state is ExecutionState.PENDING:
+            turn = self._ledger.turn(execution_id) if execution.ordered else 0
+            if turn is None or self._tried(execution, turn):
+                return
+            execution = self._ledger.get(tenant, execution_id)
+
+    def _tried(self, execution: Execution, turn: int) -> bool:
+        """Plan an execution and start it; False where its history changed meanwhile."""
         try:
             prepared = self._preparation.prepare(execution)
         except Unavailable:
             raise
         except QmtlError as error:
-            self._ledger.fail(execution_id, ErrorRecord(code=error.code, message=str(error)))
+            self._fail(execution, ErrorRecord(code=error.code, message=str(error)))
         except Exception as error:
-            log.exception("Execution %s could not be planned.", execution_id)
+            log.exception("Execution %s could not be planned.", execution.id)
             message = f"It could not be planned ({type(error).__name__}); the log tells more."
             reason = ErrorRecord(code=ExecutionFailed.code, message=message)
-            self._ledger.fail(execution_id, reason)
+            self._fail(execution, reason)
         else:
-            self._start(execution, prepared)
+            return self._start(execution, prepared, turn)
+        return True
 
-    def _start(self, execution: Execution, prepared: Prepared) -> None:
-        """Start an execution, and run its first stage in place where that is one shard."""
-        plan = prepared.plan
-        started = self._ledger.start(execution.id, plan, prepared.reused, lease_s=self._lease_s)
+    def _fail(self, execution: Execution, reason: ErrorRecord) -> None:
+        self._ledger.fail(execution.id, reason)
+        self._succession.ended(execution)
+
+    def _start(self, execution: Execution, prepared: Prepared, turn: int) -> bool:
+        """Start an execution, and run its first stage in place where that is one shard.
+
+        Returns False where its turn has passed: what it planned with may be out of date.
+        """
+        started = self._started(execution, prepared, turn)
         if started.status is StartStatus.LOST:
             prepared = self._preparation.prepare(execution, reuse=False)
-            plan = prepared.plan
-            started = self._ledger.start(execution.id, plan, lease_s=self._lease_s)
-        if started.status is not StartStatus.STARTED:
-            return
+            started = self._started(execution, prepared, turn)
+        if started.status is StartStatus.STARTED:
+            self._run_first(execution, prepared, started)
+        elif started.status is StartStatus.ENDED:
+            self._succession.ended(execution)
+        return started.status is not StartStatus.WAIT
+
+    def _started(self, execution: Execution, prepared: Prepared, turn: int) -> Started:
+        return self._ledger.start(
+            execution.id, prepared.plan, prepared.reused, lease_s=self._lease_s, turn=turn
+        )
+
+    def _run_first(self, execution: Execution, prepared: Prepared, started: Started) -> None:
+        plan = prepared.plan
         self._recent.keep_plan(execution.id, started.started_ms, plan)
         if started.token:
-            claim = Claim(ClaimStatus.RUN, token=started.token, attempt=1)
+            claim = self._claim(execution, plan, started.token)
             status = self._runner.run_claimed(Job(execution, plan, 0, 0, claim, prepared.values))
-            if status is CommitStatus.STAGE_DONE:
-                self.advance(execution.tenant, execution.id, 1)
+            self._go_on(execution, 0, status)
         else:
             self._dispatch(execution, plan, 0)
 
+    def _claim(self, execution: Execution, plan: Plan, token: int) -> Claim:
+        """Return the claim of a first shard, with its costly nodes marked as being computed."""
+        keys = worthwhile(execution, plan, plan.stages[0][0])
+        held = self._ledger.hold(execution.id, 0, 0, token, keys) if keys else Held()
+        return Claim(ClaimStatus.RUN, token=token, attempt=1, held=held)
+
     def _open(self, execution: Execution, plan: Plan, stage: int) -> None:
         if len(plan.stages[stage]) == 1:
-            self.run_shard(execution.tenant, execution.id, stage, 0)
+            status = self._runner.run(execution.tenant, execution.id, stage, 0)
+            self._go_on(execution, stage, status)
         else:
             self._dispatch(execution, plan, stage)
 
@@ -126,6 +177,3 @@ class Advancer:
         if plan is None:
             raise ExecutionFailed(f"Execution {execution.id} runs with no plan.")
         return plan
-
-    def _moved(self, execution_id: str, stage: int) -> bool:
-        return self._ledger.advance(execution_id, stage) is AdvanceStatus.MOVED

@@ -29,7 +29,23 @@ class HistoryReader:
         An execution without an environment sees no other strategy; one with inline inputs has no
         history of its own.
         """
-        asked = questions(nodes, execution.as_of_ns, spec, self._peers(execution, nodes))
+        return self._resolved(execution, nodes, spec, self._peers(execution, nodes))
+
+    def windows(
+        self, execution: Execution, nodes: Sequence[NodeSpec], spec: StrategySpec
+    ) -> list[Lookup]:
+        """Return what every window of the nodes stands for now; one round trip."""
+        found = self._resolved(execution, nodes, spec, ())
+        return [lookup for lookup in found if lookup.kind == "window"]
+
+    def _resolved(
+        self,
+        execution: Execution,
+        nodes: Sequence[NodeSpec],
+        spec: StrategySpec,
+        peers: Sequence[StrategySpec],
+    ) -> list[Lookup]:
+        asked = questions(nodes, execution.as_of_ns, spec, peers)
         found = self._ledger.histories([(_line(execution, q), _request(q)) for q in asked])
         answers = [
             [

@@ -172,6 +172,22 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Landed:
+    """What an ordered execution that has ended left to compare with later buckets of its line.
+
+    Attributes:
+        changed_ms: The latest bucket at which results changed that nobody compared with later ones.
+        ran: What ran last at its own bucket and at later ones, for each version and its targets, by
+            bucket; empty text where nothing was started. None is of a later bucket than the heir's.
+        heir: The next one of the line, at its bucket or later, that is to run or to be settled.
+    """
+
+    changed_ms: int
+    ran: tuple[str, ...]
+    heir: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRequest:
     """The latest ``count`` points of a node at buckets up to ``until_ms``, None for any bucket.
 
@@ -267,6 +283,7 @@ class Ledger(Protocol):
         reused: Sequence[Reuse] = (),
         *,
         lease_s: float | None = None,
+        turn: int | None = None,
     ) -> Started:
         """Store the plan, commit what is reused, and make the execution RUNNING at stage 0.
 
@@ -274,7 +291,8 @@ class Ledger(Protocol):
         earlier attempt committed stays and counts. A plan without stages ends the execution:
         SUCCEEDED where every node of the plan has a result, else FAILED. With ``lease_s``, the only
         shard of a first stage of one shard is claimed at once. An ordered execution starts once
-        none of its line runs and none that has not ended has an earlier bucket (equal ones by id).
+        none of its line runs and none of an earlier bucket (equal ones by id) has to run or to be
+        settled; and where ``turn`` is given, only if none left the line since it was read.
         """
 
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
@@ -288,8 +306,36 @@ class Ledger(Protocol):
     def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
         """Return tenant and id of the execution whose turn it is in the line of an ordered one.
 
-        None where it is not ordered, or where none waits or one runs. Whatever ends an ordered
+        It is to run, or has ended and is to be settled. None where it is not ordered, or where none
+        waits or one runs. Whatever ends an ordered
         execution makes this one due at once; who ended it may dispatch it without waiting for that.
+        """
+
+    def turn(self, execution_id: str) -> int | None:
+        """Return a number that grows whenever an execution leaves the line of an ordered one.
+
+        None where it is another one's turn, to run or to be settled.
+        """
+
+    def landed(self, execution_id: str, *, skip: int, limit: int) -> Landed | None:
+        """Return what an ordered execution left to compare; None where it need not be settled.
+
+        It must be where a result of its line changed, by itself or by one that it is the heir of,
+        and something was asked of the line at later buckets (or for other targets at its own, or by
+        an attempt of its own before the present one), of which nothing that is still to run comes
+        first: that one is its heir without further ado. An execution that is to be settled holds up
+        later buckets of its line, and is due.
+
+        Args:
+            execution_id: Which one.
+            skip: How many of ``ran`` to pass over.
+            limit: How many of them to return at most.
+        """
+
+    def settle(self, execution_id: str, *, heir: str | None = None) -> bool:
+        """Let the line of an execution that has ended go on, and the heir compare in its place.
+
+        Returns False, and changes nothing, where the heir has left the line.
         """
 
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
@@ -351,8 +397,9 @@ class Ledger(Protocol):
         A node that is committed already keeps its first record and value. For every node that is
         new: its record and value; its key in the memo; where the execution is not adhoc, a point
         in its line's history (one a node and bucket: the latest, but none of older pins in place of
-        one of newer); and its place in one outbox entry of this commit; without new nodes there is
-        none. The digest of a point that another replaces is kept beside it.
+        one of newer; in an ordered line, none where it has no result); and its place in one outbox
+        entry of this commit; without new nodes there is none. The digest of a point that another
+        replaces is kept beside it.
         Repeating an accepted commit is accepted and changes nothing. When the last shard of the
         last stage is done, the execution ends: SUCCEEDED where every node has a result, else
         FAILED.
@@ -399,6 +446,26 @@ class Ledger(Protocol):
         execution's own, has no points.
         """
 
+    def asked(
+        self, execution: Execution, *, from_ms: int | None = None, until_ms: int | None = None
+    ) -> list[int]:
+        """Return the buckets, ascending, at which its line was asked for what it is asked for.
+
+        That is: for its version, and its targets or all of them; whatever became of it. None where
+        it is not ordered.
+        """
+
+    def origins(self, line: Line, node_ids: Sequence[str]) -> list[int | None]:
+        """Return the first bucket of each node in an ordered line, None where it has none."""
+
+    def replaced(
+        self, line: Line, node_id: str, *, interval_ms: int, buckets_ms: Sequence[int]
+    ) -> list[list[HistoryPoint]]:
+        """Return for each bucket the points of a node that others replaced there, latest first.
+
+        Not all are kept for ever.
+        """
+
     def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
         """Return executions whose time has come, and put their next time ``again_s`` away.
 
@@ -409,8 +476,8 @@ class Ledger(Protocol):
         that was never claimed as long after its stage began, a claimed one when its lease ran out,
         an advance as soon as its stage is done, and one that has not ended ``expires_s`` after it
         was created or reopened; claims and renewals are refused from then on. An ordered one is due
-        at once when its turn comes and not before. Whatever becomes due later than an execution was
-        returned brings it back before ``again_s`` are over.
+        at once when its turn comes and not before, also one that is to be settled. Whatever becomes
+        due later than an execution was returned brings it back before ``again_s`` are over.
         """
 
     def counts(self) -> dict[ExecutionState, int]:

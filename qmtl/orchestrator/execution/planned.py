@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qmtl.common.codec import digest
@@ -28,6 +29,11 @@ def bucket_ms(node: PlannedNode, as_of_ns: int) -> int:
 def history_length(node: PlannedNode) -> int:
     """Return how many points of a node are kept: none without an interval, which has no buckets."""
     return 0 if node.interval_ns is None else node.max_history
+
+
+def asked_for(version: str, targets: Sequence[str]) -> str:
+    """Return what names a version and its targets among all that is asked of a line."""
+    return digest(json.dumps([version, *targets]).encode())[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,9 @@ class Reaper:
     def _send(self, due: Due) -> None:
         if due.expired:
             self._ledger.fail(due.execution_id, EXPIRED)
+            following = self._ledger.next_of_line(due.execution_id)
+            if following is not None:
+                self._dispatcher.advance(*following, 0)
         elif due.shards:
             self._dispatcher.shards(due.tenant, due.execution_id, due.stage, due.shards)
         else:

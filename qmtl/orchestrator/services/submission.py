@@ -160,6 +160,7 @@ class SubmissionService:
             expected=request.get("expected"),
             by=submission.by,
             at_ms=at_ms,
+            start_ns=request.get("start_ns"),
             operation=submission.id,
         )
 

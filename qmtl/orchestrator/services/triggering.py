@@ -19,12 +19,13 @@ from qmtl.common.errors import (
     Unavailable,
     UnknownExecution,
 )
-from qmtl.common.timeline import MILLISECOND, floor_bucket
+from qmtl.common.timeline import MILLISECOND
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution, Priority
 from qmtl.models.points import Points
 from qmtl.models.strategy import ENVIRONMENTS, StrategySpec, StrategyVersion
 from qmtl.orchestrator.dispatcher import Dispatcher
+from qmtl.orchestrator.execution.creation import IN_TURN, new_execution
 from qmtl.orchestrator.execution.inputs import (
     encode_points,
     inline_window,
@@ -34,6 +35,7 @@ from qmtl.orchestrator.execution.inputs import (
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms, window_of
 from qmtl.orchestrator.execution.shape import SourceKey, required
+from qmtl.orchestrator.services.gaps import GapService
 from qmtl.registry.api import Registry
 from qmtl.registry.db.point_store import PointStore, WindowRequest
 
@@ -42,10 +44,15 @@ EVERYTHING = 2**53 - 1  # a revision that no source reaches
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An execution that nobody has created yet, and its inline inputs as the ledger keeps them."""
+    """An execution that nobody has created yet, and its inline inputs as the ledger keeps them.
+
+    Attributes:
+        before: What its line lacks and must run with it, by bucket.
+    """
 
     execution: Execution
     inputs: Mapping[str, bytes]
+    before: Sequence[Execution] = ()
 
 
 class TriggerService:
@@ -57,6 +64,7 @@ class TriggerService:
         points: PointStore,
         ledger: Ledger,
         dispatcher: Dispatcher,
+        gaps: GapService,
         *,
         most_open: int,
     ) -> None:
@@ -64,6 +72,7 @@ class TriggerService:
         self._points = points
         self._ledger = ledger
         self._dispatcher = dispatcher
+        self._gaps = gaps
         self._most_open = most_open
 
     def trigger(
@@ -94,6 +103,7 @@ class TriggerService:
             UnknownStrategy, UnknownVersion, UnknownTarget: It does not exist.
             MissingData: A source has no point that is visible at ``as_of``.
             IdempotencyConflict: The key was used with another trigger.
+            GapTooLong: Its line lacks too many buckets.
             Overloaded: Too many executions have not ended.
         """
         asked = (strategy, environment, version, requested_as_of_ns, list(targets), inputs)
@@ -113,6 +123,8 @@ class TriggerService:
             cause=cause,
             at_ns=at_ns,
         )
+        for each in draft.before:  # first, so that none of them is missed by a later bucket
+            self._ledger.create(replace(each, priority=priority), {}, most_open=self._most_open)
         kept, created = self._ledger.create(
             replace(
                 draft.execution,
@@ -124,8 +136,8 @@ class TriggerService:
             most_open=self._most_open,
         )
         _same(kept, cause, idempotency_key)
-        if created:
-            self._send(kept)
+        for each in (*draft.before[:1], *([kept] if created else [])):
+            self._send(each)
         return kept, created
 
     def draft(
@@ -159,9 +171,33 @@ class TriggerService:
             at_ms=at_ns // MILLISECOND,
         )
         return Draft(
-            replace(execution, ordered=not adhoc and any(node.looks_back_at() for node in nodes)),
+            execution,
             {variable: encode_points(points) for variable, points in given.items()},
+            self._before(execution, found, nodes),
         )
+
+    def _before(
+        self, execution: Execution, version: StrategyVersion, nodes: Sequence[NodeSpec]
+    ) -> list[Execution]:
+        if not execution.ordered:
+            return []
+        deployment = self._registry.deployment(
+            execution.tenant, execution.strategy, str(execution.environment)
+        )
+        start_ns = None if deployment is None else deployment.start_ns
+        return [
+            new_execution(
+                version,
+                environment=execution.environment,
+                adhoc=False,
+                as_of_ns=bucket_ns,
+                targets=execution.targets,
+                cause=IN_TURN,
+                by=execution.by,
+                at_ms=execution.created_ms,
+            )
+            for bucket_ns in self._gaps.before(execution, version.spec, nodes, start_ns)
+        ]
 
     def replay(
         self, original: Execution, *, by: str, idempotency_key: str | None, at_ms: int
@@ -245,45 +281,6 @@ def _windows(nodes: Sequence[NodeSpec], as_of_ns: int) -> list[WindowKey]:
     """Return what the nodes see of their sources, each window once."""
     keys = (SourceKey(v, node.interval_ns) for node in nodes for v in node.sources())
     return list(dict.fromkeys(window_of(key, as_of_ns) for key in keys))
-
-
-def new_execution(
-    version: StrategyVersion,
-    *,
-    environment: str | None,
-    adhoc: bool,
-    as_of_ns: int,
-    targets: tuple[str, ...],
-    cause: str,
-    by: str,
-    at_ms: int,
-) -> Execution:
-    """Return an execution under the id that line, version, bucket, targets and cause determine."""
-    bucket_ns = floor_bucket(as_of_ns, version.spec.interval_ns)
-    line = "adhoc" if adhoc else str(environment)
-    parts = (
-        version.tenant,
-        version.strategy,
-        line,
-        version.version,
-        str(bucket_ns),
-        json.dumps(targets),  # unlike a join, it gives no two lists of names one text
-        cause,
-    )
-    return Execution(
-        id=digest("\n".join(parts).encode()),
-        tenant=version.tenant,
-        strategy=version.strategy,
-        environment=environment,
-        version=version.version,
-        adhoc=adhoc,
-        as_of_ns=as_of_ns,
-        bucket_ns=bucket_ns,
-        targets=targets,
-        cause=cause,
-        by=by,
-        created_ms=at_ms,
-    )
 
 
 def _cause(idempotency_key: str | None, asked: object) -> str:

@@ -86,8 +86,9 @@ class GraphStore(Protocol):
 
         A compare-and-set on the version: of several callers that expect the same, one wins. The
         change is appended to the deployment's history, its ``since_ms`` moved on where needed to
-        be later than that of the change before. Setting what is active already returns the
-        deployment as it stands and adds nothing, whatever was expected. A change whose
+        be later than that of the change before. Setting what is active already, with
+        its start or none, returns the deployment as it stands and adds nothing, whatever was
+        expected. A change whose
         ``operation`` stands in the history was made before: what it made then is returned and
         nothing changes, whatever came after it.
 

@@ -28,6 +28,7 @@ def activate_strategy(
     expected: str | None,
     by: str,
     at_ms: int,
+    start_ns: int | None = None,
     operation: str | None = None,
 ) -> Deployment:
     """Make a version the active one.
@@ -43,6 +44,8 @@ def activate_strategy(
             is active now.
         by: Name of the caller's key.
         at_ms: When.
+        start_ns: Where histories begin of nodes that the line does not know; None for the first
+            bucket that is triggered.
         operation: Names this very request, which is then carried out once, however often it
             comes: a repeat returns what was made at first, whatever was changed since.
 
@@ -69,6 +72,7 @@ def activate_strategy(
         since_ms=at_ms,
         by=by,
         operation=operation,
+        start_ns=start_ns,
     )
     return _changed(graph, state, change, active if expected is None else expected or None)
 

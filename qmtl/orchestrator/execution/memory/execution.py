@@ -57,6 +57,8 @@ class LiveExecution:
     ready_ms: int | None = None  # when its turn in its line came
     look_ms: int | None = None  # when to look whether something is due; None once it ended
     returned: int = 0  # how often it was due since anything of it was claimed
+    changed_ms: int | None = None  # latest bucket whose change no later bucket was compared with
+    landed: bool = False  # it ended, and somebody is to settle it
     plan: Plan | None = None
     token: int = 0
     ended_by: tuple[int, int, int] | None = None  # stage, shard and token of the last commit
@@ -83,6 +85,10 @@ class LiveExecution:
     def change(self, **fields: Any) -> None:
         """Give the execution other fields."""
         self.execution = msgspec.structs.replace(self.execution, **fields)
+
+    def note_change(self, at_ms: int) -> None:
+        """Note that results of a bucket changed; the latest of them counts."""
+        self.changed_ms = at_ms if self.changed_ms is None else max(self.changed_ms, at_ms)
 
     def start(self, plan: Plan, now_ms: int) -> None:
         """Keep a plan and begin its first stage, or end where it has none."""
@@ -125,6 +131,7 @@ class LiveExecution:
         self.token += 1
         self.returned = 0
         self.ready_ms = None
+        self.landed = False
         self.opened_ms = self.look_ms = now_ms
         self.change(
             state=ExecutionState.PENDING,
@@ -211,13 +218,15 @@ class LiveExecution:
     def put_away(self, now_ms: int, again_ms: int) -> None:
         """Look later at what was due, and later still each time that nothing was claimed since."""
         at_ms = now_ms + max(again_ms, 1) * 2 ** min(self.returned, MOST_DOUBLINGS)
-        over_ms = self.expires_ms
+        over_ms = float("inf") if self.landed else self.expires_ms
         self.look_ms = int(min(at_ms, over_ms)) if over_ms > now_ms else at_ms
         self.returned += 1
 
     def look(self, now_ms: int, unclaimed_ms: int, *, has_turn: bool) -> Due | float:
         """Return what is due, or else the next time at which something could be."""
         tenant, id_, stage = self.execution.tenant, self.execution.id, self.execution.stage
+        if self.landed:
+            return Due(tenant, id_, -1, ()) if has_turn else now_ms + WAITING_MS
         if self.expires_ms <= now_ms:
             return Due(tenant, id_, stage, (), expired=True)
         if self.state is ExecutionState.PENDING:

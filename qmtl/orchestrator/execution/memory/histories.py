@@ -41,27 +41,67 @@ class Histories:
 
     def __init__(self) -> None:
         self._intervals: dict[tuple[Line, int], _Interval] = defaultdict(_Interval)
+        self._origins: dict[Line, dict[str, int]] = defaultdict(dict)
 
     def write(
-        self, line: Line, place: HistoryPlace, execution_id: str, points: list[tuple[str, str]]
-    ) -> None:
-        """Keep (node id, digest) of a place, and drop the oldest buckets beyond ``keep``."""
+        self,
+        line: Line,
+        place: HistoryPlace,
+        execution_id: str,
+        points: list[tuple[str, str | None]],
+        *,
+        ordered: bool,
+    ) -> bool:
+        """Keep (node id, digest) of a place, and drop the oldest buckets beyond ``keep``.
+
+        In an ordered line, a node without digest loses its point. Returns whether any changed.
+        """
         interval = self._intervals[line, place.interval_ms]
-        bucket = interval.buckets.setdefault(place.bucket_ms, _Bucket())
+        bucket = interval.buckets.get(place.bucket_ms, _Bucket())
+        changed = kept = False
         for node_id, digest in points:
             old = bucket.points.get(node_id)
             if old is not None and old.pinned.outdates(place.pinned):
                 continue
-            if old is not None and old.point.digest != digest:
-                bucket.was.append((node_id, old))
+            if digest is None and (old is None or not ordered):
+                continue
+            if old is None or old.point.digest != digest:
+                changed = True
+                if old is not None:
+                    bucket.was.append((node_id, old))
+            if digest is None:
+                del bucket.points[node_id]
+                continue
             point = HistoryPoint(
                 bucket_ms=place.bucket_ms, execution_id=execution_id, digest=digest
             )
             bucket.points[node_id] = Kept(point, place.pinned)
+            kept = True
+            if ordered:
+                origin = self._origins[line].get(node_id, place.bucket_ms)
+                self._origins[line][node_id] = min(origin, place.bucket_ms)
         del bucket.was[:-MOST_REPLACED]
+        if kept:
+            interval.buckets[place.bucket_ms] = bucket
+            self._drop_oldest(interval, place)
+        return changed
+
+    def _drop_oldest(self, interval: _Interval, place: HistoryPlace) -> None:
         interval.keep = max(interval.keep, place.keep)
         for oldest in sorted(interval.buckets)[: max(len(interval.buckets) - interval.keep, 0)]:
             del interval.buckets[oldest]
+
+    def origin(self, line: Line, node_id: str) -> int | None:
+        """Return the first bucket of a node in an ordered line."""
+        return self._origins[line].get(node_id)
+
+    def replaced(
+        self, line: Line, node_id: str, interval_ms: int, bucket_ms: int
+    ) -> list[HistoryPoint]:
+        """Return the points of a node that others replaced at a bucket, latest first."""
+        interval = self._intervals.get((line, interval_ms), _Interval())
+        was = interval.buckets.get(bucket_ms, _Bucket()).was
+        return [kept.point for id_, kept in reversed(was) if id_ == node_id]
 
     def latest(self, line: Line, wanted: HistoryRequest) -> list[HistoryPoint]:
         """Return what a request asks for, newest first."""

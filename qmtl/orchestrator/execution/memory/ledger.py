@@ -30,6 +30,7 @@ from qmtl.orchestrator.execution.ledger import (
     Held,
     HistoryPlace,
     HistoryRequest,
+    Landed,
     NodeCommit,
     Outlook,
     Reuse,
@@ -39,9 +40,10 @@ from qmtl.orchestrator.execution.ledger import (
 from qmtl.orchestrator.execution.memory.commits import CommitQueue
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
 from qmtl.orchestrator.execution.memory.histories import Histories
-from qmtl.orchestrator.execution.memory.lines import Lines
+from qmtl.orchestrator.execution.memory.lines import Lines, bucket_ms, stands_in
 from qmtl.orchestrator.execution.memory.memo import Mark, Memo
 from qmtl.orchestrator.execution.pages import check_cursor, place
+from qmtl.orchestrator.execution.planned import NANOSECONDS_PER_MS, asked_for
 
 MEMO_TTL_S = 7 * 86_400.0
 RETRY_AFTER_S = 5
@@ -81,6 +83,8 @@ class MemoryLedger:
                 )
             now = self._clock()
             self._live[execution.id] = LiveExecution(execution, dict(inputs), now, look_ms=now)
+            if stands_in(execution) and execution.repairs_ns is not None:
+                self._live[execution.id].note_change(execution.repairs_ns // NANOSECONDS_PER_MS)
             self._lines.join(execution)
             return execution, True
 
@@ -131,12 +135,13 @@ class MemoryLedger:
         reused: Sequence[Reuse] = (),
         *,
         lease_s: float | None = None,
+        turn: int | None = None,
     ) -> Started:
         with self._lock:
             known = self._live.get(execution_id)
             if known is None or known.state is not ExecutionState.PENDING:
                 return Started(StartStatus.STALE)
-            if not self._lines.has_turn(known.execution):
+            if not self._lines.has_turn(known.execution) or self._is_late(known, turn):
                 return Started(StartStatus.WAIT)
             nodes = [
                 self._taken(each) for each in reused if each.record.node_id not in known.records
@@ -144,10 +149,11 @@ class MemoryLedger:
             if any(node.value is None for node in nodes):
                 return Started(StartStatus.LOST)
             now = self._clock()
+            self._lines.note_start(known.execution)
             self._write(known, nodes, "reused", None)
             known.start(plan, now)
             if not known.running:
-                self._leave_line(known)
+                self._end_in_line(known)
                 return Started(StartStatus.ENDED, now)
             self._lines.run(known.execution)
             token = 0
@@ -161,9 +167,43 @@ class MemoryLedger:
         value = None if source is None else source.values.get(reuse.record.node_id)
         return NodeCommit(reuse.record, value, reuse.key, reuse.place)
 
+    def _is_late(self, known: LiveExecution, turn: int | None) -> bool:
+        if turn is None or not stands_in(known.execution):
+            return False
+        return turn != self._lines.left(known.execution.line)
+
+    def _end_in_line(self, known: LiveExecution) -> None:
+        """Let an execution that ended go out of its line, unless it must be settled before."""
+        execution = known.execution
+        if not stands_in(execution):
+            return
+        self._lines.stop(execution)
+        own = "" if execution.attempt > 1 else asked_for(execution.version, execution.targets)
+        later = (
+            at
+            for (at, what), _ in self._lines.later(execution)
+            if (at, what) != (bucket_ms(execution), own)
+        )
+        first = next(later, None)
+        if known.changed_ms is not None and first is not None:
+            heir = self._lines.heir(execution)
+            if heir is None or heir[0] > first:
+                known.landed = True
+                known.look_ms = self._clock()
+                known.returned = 0
+                self._wake_next(execution)
+                return
+            self._live[heir[1]].note_change(known.changed_ms)
+        self._leave_line(known)
+
     def _leave_line(self, known: LiveExecution) -> None:
-        """Let the next one of its line go on, after an execution ended."""
-        next_id = self._lines.leave(known.execution)
+        known.changed_ms = None
+        known.landed = False
+        self._lines.leave(known.execution)
+        self._wake_next(known.execution)
+
+    def _wake_next(self, execution: Execution) -> None:
+        next_id = self._lines.next_behind(execution)
         if next_id is not None:
             waiting = self._live[next_id]
             waiting.ready_ms = waiting.look_ms = self._clock()
@@ -181,7 +221,7 @@ class MemoryLedger:
             if known is None or known.state.ended:
                 return False
             known.end(state, self._clock(), error)
-            self._leave_line(known)
+            self._end_in_line(known)
             return True
 
     def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
@@ -189,6 +229,45 @@ class MemoryLedger:
             known = self._live.get(execution_id)
             found = None if known is None else self._lines.next_behind(known.execution)
             return None if known is None or found is None else (known.execution.tenant, found)
+
+    def turn(self, execution_id: str) -> int | None:
+        with self._lock:
+            known = self._live.get(execution_id)
+            if known is None or not stands_in(known.execution):
+                return 0
+            if not self._lines.has_turn(known.execution):
+                return None
+            return self._lines.left(known.execution.line)
+
+    def landed(self, execution_id: str, *, skip: int, limit: int) -> Landed | None:
+        with self._lock:
+            known = self._live.get(execution_id)
+            if known is None or not known.landed or known.changed_ms is None:
+                return None
+            heir = self._lines.heir(known.execution)
+            ran = [
+                id_
+                for (at, _), id_ in self._lines.later(known.execution)
+                if heir is None or at < heir[0]
+            ]
+            return Landed(
+                changed_ms=known.changed_ms,
+                ran=tuple(ran[skip : skip + limit]),
+                heir=None if heir is None else heir[1],
+            )
+
+    def settle(self, execution_id: str, *, heir: str | None = None) -> bool:
+        with self._lock:
+            known = self._live.get(execution_id)
+            if known is None or not known.landed or known.changed_ms is None:
+                return True
+            if heir is not None:
+                if not self._lines.stands(known.execution.line, heir):
+                    return False
+                self._live[heir].note_change(known.changed_ms)
+            known.look_ms = None
+            self._leave_line(known)
+            return True
 
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
         with self._lock:
@@ -277,7 +356,7 @@ class MemoryLedger:
             status = known.finish(stage, owned, self._clock())
             if status is CommitStatus.ENDED:
                 known.ended_by = (stage, shard, token)
-                self._leave_line(known)
+                self._end_in_line(known)
             return status
 
     def _write(
@@ -292,7 +371,7 @@ class MemoryLedger:
         if not new:
             return False
         execution, now = known.execution, self._clock()
-        points: dict[HistoryPlace, list[tuple[str, str]]] = defaultdict(list)
+        points: dict[HistoryPlace, list[tuple[str, str | None]]] = defaultdict(list)
         tally = self._tallies[execution.tenant]
         for node in new:
             record = node.record
@@ -302,10 +381,16 @@ class MemoryLedger:
                 self._memo.note(execution.tenant, node.key, execution.id, now)
             elif node.key and mark is not None:
                 self._memo.free(execution.tenant, node.key, mark)
-            if record.state.has_result and record.digest and node.place and not execution.adhoc:
-                points[node.place].append((record.node_id, record.digest))
+            if node.place and not execution.adhoc:
+                digest = record.digest if record.state.has_result else None
+                points[node.place].append((record.node_id, digest))
+        ordered = stands_in(execution)
         for at, found in points.items():
-            self._histories.write(execution.line, at, execution.id, found)
+            changed = self._histories.write(
+                execution.line, at, execution.id, found, ordered=ordered
+            )
+            if ordered and changed:
+                known.note_change(at.bucket_ms)
         ids = tuple(node.record.node_id for node in new)
         self.commits.append(execution.tenant, execution.id, ids)
         return True
@@ -317,7 +402,7 @@ class MemoryLedger:
                 return AdvanceStatus.STALE
             status = known.advance(stage, self._clock())
             if status is AdvanceStatus.ENDED:
-                self._leave_line(known)
+                self._end_in_line(known)
             return status
 
     def shards(self, execution_id: str) -> list[ShardRecord]:
@@ -361,6 +446,26 @@ class MemoryLedger:
     ) -> list[list[HistoryPoint]]:
         with self._lock:
             return [self._histories.latest(line, wanted) for line, wanted in requests]
+
+    def asked(
+        self, execution: Execution, *, from_ms: int | None = None, until_ms: int | None = None
+    ) -> list[int]:
+        with self._lock:
+            return [
+                at
+                for at in self._lines.asked(execution)
+                if (from_ms is None or at >= from_ms) and (until_ms is None or at <= until_ms)
+            ]
+
+    def origins(self, line: Line, node_ids: Sequence[str]) -> list[int | None]:
+        with self._lock:
+            return [self._histories.origin(line, node_id) for node_id in node_ids]
+
+    def replaced(
+        self, line: Line, node_id: str, *, interval_ms: int, buckets_ms: Sequence[int]
+    ) -> list[list[HistoryPoint]]:
+        with self._lock:
+            return [self._histories.replaced(line, node_id, interval_ms, at) for at in buckets_ms]
 
     def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
         with self._lock:

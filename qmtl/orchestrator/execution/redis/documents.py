@@ -152,12 +152,13 @@ def _firsts(nodes: Sequence[N]) -> Sequence[N]:
 
 
 def _groups(execution_id: str, nodes: Sequence[NodeCommit | Reuse]) -> list[Group]:
-    """Return the points of nodes by their place; most share the same object."""
+    """Return the points of nodes by their place, empty for those without result; most share the
+    same object."""
     by_object: dict[int, tuple[str, Flat]] = {}
     by_place: dict[HistoryPlace, tuple[str, Flat]] = {}
     for node in nodes:
         place, record = node.place, node.record
-        if place is None or not record.digest or not record.state.has_result:
+        if place is None:
             continue
         found = by_object.get(id(place))
         if found is None:
@@ -165,7 +166,8 @@ def _groups(execution_id: str, nodes: Sequence[NodeCommit | Reuse]) -> list[Grou
             found = (f":{execution_id}:{pins.revision}@{pins.sources}", [])
             found = by_object[id(place)] = by_place.setdefault(place, found)
         end, points = found
-        points += (record.node_id, record.digest + end)
+        has_point = record.digest is not None and record.state.has_result
+        points += (record.node_id, f"{record.digest}{end}" if has_point else "")
     return [(_place(place), points) for place, (_, points) in by_place.items()]
 
 
@@ -182,6 +184,18 @@ def history_points(flat: Iterable[bytes]) -> list[HistoryPoint]:
         digest, execution_id, _ = point.decode().split(":")
         found.append(HistoryPoint(bucket_ms=int(bucket), execution_id=execution_id, digest=digest))
     return found
+
+
+def replaced_points(node_id: str, bucket_ms: int, points: Iterable[bytes]) -> list[HistoryPoint]:
+    """Read the points that others replaced at a bucket, ``node id:point``; latest first."""
+    found: list[HistoryPoint] = []
+    for each in points:
+        its_id, digest, execution_id, _ = each.decode().split(":")
+        if its_id == node_id:
+            found.append(
+                HistoryPoint(bucket_ms=bucket_ms, execution_id=execution_id, digest=digest)
+            )
+    return found[::-1]
 
 
 def shards_from(fields: Fields, *, now_ms: int) -> list[ShardRecord]:

@@ -11,7 +11,7 @@ Keys, all behind the cell's prefix::
     shape:{name}            string: the nodes of all plans that have this shape
     val:{address}           string: a large value; it expires unless a commit names it
     hist:{line}:{interval}  zset: buckets; see history.lua for what stands behind it
-    line:{line}             zset: ordered executions of a line; see lines.lua
+    line:{line}, buckets:{line}, ran:{line}, turns   ordered executions of a line; see lines.lua
     memo:{tenant}:{generation}   hash: call key -> execution that has the result; see memo.lua
     costs:{tenant}:{strategy}   hash: node id -> microseconds
     tallies:{tenant}        hash: how many results were computed, reused, waited for
@@ -49,7 +49,7 @@ from qmtl.orchestrator.execution.ledger import (
     StartStatus,
 )
 from qmtl.orchestrator.execution.pages import place
-from qmtl.orchestrator.execution.planned import NANOSECONDS_PER_MS
+from qmtl.orchestrator.execution.planned import NANOSECONDS_PER_MS, asked_for
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.reads import RedisReads
 from qmtl.orchestrator.execution.redis.scripts import CellScript
@@ -79,6 +79,7 @@ class RedisLedger(RedisReads):
         self._start = script("start", *nodes, "shards")
         self._end = script("end", "lines")
         self._reopen = script("reopen")
+        self._settle = script("settle", "lines")
         self._claim = script("claim", "memo", "shards")
         self._hold = script("hold", "memo")
         self._renew = script("renew", "shards")
@@ -98,12 +99,14 @@ class RedisLedger(RedisReads):
             documents.encode(execution),
             execution.tenant,
             self._line_histories(line),
-            ":".join((line.tenant, line.strategy, line.environment or "")) if ordered else "",
+            self._ordered_line(line) if ordered else "",
             str(execution.bucket_ns // NANOSECONDS_PER_MS),
             "" if lasts_s is None else str(_milliseconds(lasts_s)),
             "" if most_open is None else str(most_open),
             place(execution),
             execution.strategy,
+            asked_for(execution.version, execution.targets) if ordered else "",
+            "" if execution.repairs_ns is None else str(execution.repairs_ns // NANOSECONDS_PER_MS),
         ]
         for variable, points in inputs.items():
             arguments += (variable, points)
@@ -134,6 +137,7 @@ class RedisLedger(RedisReads):
         reused: Sequence[Reuse] = (),
         *,
         lease_s: float | None = None,
+        turn: int | None = None,
     ) -> Started:
         sources: dict[str, list[str]] = {}
         for each in reused:
@@ -147,6 +151,7 @@ class RedisLedger(RedisReads):
             documents.encode(list(sources.items())),
             packed,
             self._memo_ttl_ms,
+            "" if turn is None else turn,
             *rest,
         )
 
@@ -177,6 +182,10 @@ class RedisLedger(RedisReads):
     def _ended(self, execution_id: str, state: ExecutionState, error: bytes) -> bool:
         key = self._exec(execution_id)
         return bool(self._end.run(key, execution_id, _nonce(), state.value, error))
+
+    @translated()
+    def settle(self, execution_id: str, *, heir: str | None = None) -> bool:
+        return bool(self._settle.run(self._exec(execution_id), execution_id, heir or ""))
 
     @translated()
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:

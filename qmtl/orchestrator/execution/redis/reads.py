@@ -21,8 +21,9 @@ from qmtl.models.execution import (
     PlannedNode,
     ShardRecord,
 )
-from qmtl.orchestrator.execution.ledger import HistoryRequest, Outlook
+from qmtl.orchestrator.execution.ledger import HistoryRequest, Landed, Outlook
 from qmtl.orchestrator.execution.pages import check_cursor, id_at
+from qmtl.orchestrator.execution.planned import asked_for
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.scripts import CellScript
 from qmtl.orchestrator.execution.redis.values import RedisValues, by_execution
@@ -44,6 +45,9 @@ class RedisReads:
         self._histories = CellScript(client, keys.prefix, "histories")
         self._shard_facts = CellScript(client, keys.prefix, "shard_facts")
         self._next_of_line = CellScript(client, keys.prefix, "next_of_line", "lines")
+        self._turn = CellScript(client, keys.prefix, "turn", "lines")
+        self._landed = CellScript(client, keys.prefix, "landed", "lines")
+        self._asked = CellScript(client, keys.prefix, "asked")
 
     def _exec(self, execution_id: str, *parts: str) -> str:
         return self._key("exec", execution_id, *parts)
@@ -179,6 +183,64 @@ class RedisReads:
     def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
         found = self._next_of_line.run(self._exec(execution_id))
         return (found[0].decode(), found[1].decode()) if found else None
+
+    @translated()
+    def turn(self, execution_id: str) -> int | None:
+        found: int = self._turn.run(self._exec(execution_id), execution_id)
+        return None if found < 0 else found
+
+    @translated()
+    def landed(self, execution_id: str, *, skip: int, limit: int) -> Landed | None:
+        found = self._landed.run(self._exec(execution_id), execution_id, skip, limit)
+        if not found:
+            return None
+        changed, ran, heir = found
+        return Landed(
+            changed_ms=int(changed),
+            ran=tuple(id_.decode() for id_ in ran),
+            heir=heir.decode() or None,
+        )
+
+    @translated()
+    def asked(
+        self, execution: Execution, *, from_ms: int | None = None, until_ms: int | None = None
+    ) -> list[int]:
+        if not execution.ordered or execution.adhoc:
+            return []
+        found = self._asked.run(
+            self._key("buckets", self._ordered_line(execution.line)),
+            "-inf" if from_ms is None else str(from_ms),
+            "+inf" if until_ms is None else str(until_ms),
+            *{asked_for(execution.version, targets) for targets in ((), execution.targets)},
+        )
+        return [int(bucket) for bucket in found]
+
+    @translated()
+    def origins(self, line: Line, node_ids: Sequence[str]) -> list[int | None]:
+        prefix = self._line_histories(line)
+        if not prefix or not node_ids:
+            return [None] * len(node_ids)
+        found = self._client.hmget(f"{prefix}origins", list(node_ids))
+        return [documents.optional_int(each) for each in cast("list[bytes | None]", found)]
+
+    @translated()
+    def replaced(
+        self, line: Line, node_id: str, *, interval_ms: int, buckets_ms: Sequence[int]
+    ) -> list[list[HistoryPoint]]:
+        prefix = self._line_histories(line)
+        if not prefix:
+            return [[] for _ in buckets_ms]
+        with self._client.pipeline(transaction=False) as pipe:
+            for bucket in buckets_ms:
+                pipe.lrange(f"{prefix}{interval_ms}:{bucket}:was", 0, -1)
+            found = pipe.execute()
+        return [
+            documents.replaced_points(node_id, bucket, points)
+            for bucket, points in zip(buckets_ms, found, strict=True)
+        ]
+
+    def _ordered_line(self, line: Line) -> str:
+        return ":".join((line.tenant, line.strategy, line.environment or ""))
 
     @translated()
     def counts(self) -> dict[ExecutionState, int]:

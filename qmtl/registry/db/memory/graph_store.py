@@ -168,7 +168,7 @@ class MemoryGraphStore:
                     return earlier
             never = replace(change, version=None, operation=None)
             last = history[-1] if history else never
-            if last.version == change.version:
+            if last.version == change.version and change.start_ns in (None, last.start_ns):
                 return last
             if last.version != expected:
                 raise conflict(change, last.version)

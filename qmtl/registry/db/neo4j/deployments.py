@@ -19,7 +19,8 @@ LOCK_DEPLOYMENT = """
 MERGE (d:Deployment {tenant: $tenant, strategy: $strategy, environment: $environment})
 SET d.touched = coalesce(d.touched, 0) + 1
 WITH d
-RETURN d.version AS version, d.since_ms AS since_ms, d.by AS by, d.operation AS operation
+RETURN d.version AS version, d.since_ms AS since_ms, d.by AS by, d.operation AS operation,
+       d.start_ns AS start_ns
 """
 
 VERSION_IS_THERE = """
@@ -29,15 +30,18 @@ RETURN v.version AS version
 
 CHANGE = """
 MATCH (d:Deployment {tenant: $tenant, strategy: $strategy, environment: $environment})
-SET d.version = $version, d.since_ms = $since_ms, d.by = $by, d.operation = $operation
+SET d.version = $version, d.since_ms = $since_ms, d.by = $by, d.operation = $operation,
+    d.start_ns = $start_ns
 CREATE (:Activation {tenant: $tenant, strategy: $strategy, environment: $environment,
-                     version: $version, since_ms: $since_ms, by: $by, operation: $operation})
+                     version: $version, since_ms: $since_ms, by: $by, operation: $operation,
+                     start_ns: $start_ns})
 RETURN d.version AS version
 """
 
 _FIELDS = """
 RETURN d.tenant AS tenant, d.strategy AS strategy, d.environment AS environment,
-       d.version AS version, d.since_ms AS since_ms, d.by AS by, d.operation AS operation
+       d.version AS version, d.since_ms AS since_ms, d.by AS by, d.operation AS operation,
+       d.start_ns AS start_ns
 """
 
 MADE_BY = (
@@ -99,7 +103,8 @@ def set_deployment(tx: Transaction, change: Deployment, *, expected: str | None)
         earlier = tx.run(MADE_BY, key, operation=change.operation).single()
         if earlier is not None:
             return _deployment(earlier)
-    if current["version"] == change.version:
+    same_start = change.start_ns in (None, current["start_ns"])
+    if current["version"] == change.version and same_start:
         return _deployment({**key, **current.data()}, change)
     if current["version"] != expected:
         raise conflict(change, current["version"])
@@ -134,6 +139,7 @@ def _deployment(fields: Mapping[str, Any], change: Deployment | None = None) -> 
         since_ms=fields["since_ms"] or (change.since_ms if change else 0),
         by=fields["by"] or (change.by if change else ""),
         operation=fields["operation"],
+        start_ns=fields["start_ns"],
     )
 
 

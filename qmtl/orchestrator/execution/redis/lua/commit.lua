@@ -11,8 +11,8 @@
 local id, key, name = ARGV[2], KEYS[1], ARGV[3] .. ':' .. ARGV[4]
 local shards = key .. ':shards'
 local ours = name .. ':' .. ARGV[5]
-local state, tenant, histories, stage, stages, ender = unpack(redis.call(
-  'HMGET', key, 'state', 'tenant', 'histories', 'stage', 'stages', 'ender'
+local state, tenant, histories, stage, stages, ender, line = unpack(redis.call(
+  'HMGET', key, 'state', 'tenant', 'histories', 'stage', 'stages', 'ender', 'line'
 ))
 if state ~= 'RUNNING' and ender == ours and ARGV[6] == '1' then
   return 'ENDED' -- by this commit, whose reply was lost
@@ -31,7 +31,7 @@ end
 -- From here on everything is written.
 local now = now_ms()
 if #new.ids > 0 then
-  write_nodes(id, tenant, histories, new, 'waited', id .. ':' .. ours, ARGV[9], now)
+  write_nodes(id, tenant, line, histories, new, 'waited', id .. ':' .. ours, ARGV[9], now)
   redis.call('HDEL', shards, name .. ':claims')
 end
 if ARGV[7] ~= '' and not done then

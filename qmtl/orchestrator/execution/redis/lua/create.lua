@@ -4,7 +4,8 @@
 -- ARGV   1 cell  2 execution id  3 nonce of the call  4 document  5 tenant
 --        6 prefix of its line's histories, '' for none  7 its line where it is ordered, else ''
 --        8 bucket in ms  9 ms until its time is over, '' for never  10 most open executions, ''
---        11 place in the pages  12 strategy  13.. pairs of input and points
+--        11 place in the pages  12 strategy  13 what it asks of its line, '' where not ordered
+--        14 the bucket whose changed results it follows, ''  15.. pairs of input and points
 -- Reply  {'NEW'}, {'OVERLOADED'}, or the fields of the execution that has this id
 
 local creator = redis.call('HGET', KEYS[1], 'creator')
@@ -19,6 +20,7 @@ if ARGV[10] ~= '' then
     return { 'OVERLOADED' }
   end
 end
+local MOST_BUCKETS = 20000 -- that a line knows
 local now = now_ms()
 local created = digits(now)
 redis.call(
@@ -26,9 +28,22 @@ redis.call(
   'bucket', ARGV[8], 'state', 'PENDING', 'opened', created, 'creator', ARGV[3], 'lasts', ARGV[9],
   'expires', ARGV[9] ~= '' and digits(now + tonumber(ARGV[9])) or ''
 )
-write_chunks('HSET', KEYS[1] .. ':inputs', ARGV, 13)
+write_chunks('HSET', KEYS[1] .. ':inputs', ARGV, 15)
 if ARGV[7] ~= '' then
+  local buckets, what = CELL .. 'buckets:' .. ARGV[7], ARGV[8] .. ':' .. ARGV[13]
+  redis.call('HSET', KEYS[1], 'what', what)
+  if ARGV[14] ~= '' then
+    redis.call('HSET', KEYS[1], 'changed', ARGV[14])
+  end
   redis.call('ZADD', CELL .. 'line:' .. ARGV[7], ARGV[8], ARGV[2])
+  if redis.call('ZADD', buckets, ARGV[8], what) == 1 then
+    local excess = redis.call('ZCARD', buckets) - MOST_BUCKETS
+    if excess > 0 then
+      for _, oldest in ipairs(redis.call('ZPOPMIN', buckets, excess)) do
+        redis.call('HDEL', CELL .. 'ran:' .. ARGV[7], oldest)
+      end
+    end
+  end
 end
 redis.call('ZADD', CELL .. 'due', created, ARGV[2])
 redis.call('HINCRBY', CELL .. 'open', 'PENDING', 1)

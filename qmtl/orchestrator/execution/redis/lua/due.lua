@@ -43,7 +43,12 @@ local function look(id)
     'HMGET', key, 'state', 'tenant', 'stage', 'opened', 'began', 'ready', 'line', 'expires'
   ))
   if state ~= 'PENDING' and state ~= 'RUNNING' then
-    return nil, nil, nil
+    if redis.call('HEXISTS', key, 'landed') == 0 then
+      return nil, nil, nil
+    elseif not is_its_turn(line, id) then
+      return nil, now + WAITING_MS, math.huge
+    end
+    return { tenant, id, '-1', '', 0 }, nil, math.huge
   end
   local over = expires ~= '' and tonumber(expires) or math.huge
   if over <= now then

@@ -2,14 +2,16 @@
 --
 -- hist:{line}:{interval_ms} bucket -> bucket; behind it :keep, the most buckets that any plan of
 -- the line wanted kept; :{bucket_ms} node id -> 'digest:execution:revision@sources'; and
--- :{bucket_ms}:was, the latest points that others replaced, 'node id:point'.
+-- :{bucket_ms}:was, the latest points that others replaced, 'node id:point'. hist:{line}:origins node
+-- id -> its first bucket, of ordered lines.
 
 local MOST_REPLACED = 100
 
--- Keep the points that stay where others stand already: not those of older pins, see
--- Pinned.outdates. What they replace with another digest is noted.
-local function replacing(key, points, revision, sources)
-  local ids, kept = {}, {}
+-- Sort out points of one place, '' for a node without result, against those that stand there: what
+-- is to be written, what is to be dropped, and whether that changes anything. Points of older pins
+-- change nothing, see Pinned.outdates. What others replace with another digest is noted.
+local function sorted_out(key, points, revision, sources, ordered)
+  local ids, kept, gone, changed = {}, {}, {}, false
   for at = 1, #points, 2 do
     ids[#ids + 1] = points[at]
   end
@@ -21,15 +23,38 @@ local function replacing(key, points, revision, sources)
       digest, its_revision, its_sources = string.match(old, '^([^:]*):.*:(%d+)@(%x*)$')
     end
     if not (old and its_sources == sources and tonumber(its_revision) > newer_than) then
-      kept[#kept + 1] = id
-      kept[#kept + 1] = point
-      if old and digest ~= string.match(point, '^[^:]*') then
-        redis.call('RPUSH', key .. ':was', id .. ':' .. old)
+      local new_digest = string.match(point, '^[^:]*')
+      if point ~= '' then
+        kept[#kept + 1] = id
+        kept[#kept + 1] = point
+      elseif ordered and old then
+        gone[#gone + 1] = id
+      end
+      if digest ~= new_digest and (point ~= '' or ordered and old) then
+        changed = true
+        if old then
+          redis.call('RPUSH', key .. ':was', id .. ':' .. old)
+        end
       end
     end
   end
   redis.call('LTRIM', key .. ':was', -MOST_REPLACED, -1)
-  return kept
+  return kept, gone, changed
+end
+
+-- Note the first bucket of nodes.
+local function note_origins(histories, bucket, points)
+  local key, ids, earlier = histories .. 'origins', {}, {}
+  for at = 1, #points, 2 do
+    ids[#ids + 1] = points[at]
+  end
+  for index, known in ipairs(read_fields(key, ids)) do
+    if not known or tonumber(known) > bucket then
+      earlier[#earlier + 1] = ids[index]
+      earlier[#earlier + 1] = digits(bucket)
+    end
+  end
+  write_chunks('HSET', key, earlier)
 end
 
 -- Drop the oldest buckets beyond what the line keeps.
@@ -48,14 +73,26 @@ local function drop_oldest(line, keep)
   end
 end
 
--- Write points of one place: {interval_ms, bucket_ms, keep, revision, sources, id, point, ...}.
-local function write_points(histories, place, points)
+-- Write points of one place: {interval_ms, bucket_ms, keep, revision, sources}, {id, point, ...};
+-- return whether a digest changed. In an ordered line a node without result loses its point; gaps
+-- says that there may be such nodes.
+local function write_points(histories, place, points, ordered, gaps)
   local line = histories .. digits(place[1])
   local bucket = digits(place[2])
   local key = line .. ':' .. bucket
-  if redis.call('ZADD', line, bucket, bucket) == 0 then
-    points = replacing(key, points, place[4], place[5])
+  local kept, gone, changed = points, {}, true
+  if gaps or redis.call('EXISTS', key) == 1 then
+    kept, gone, changed = sorted_out(key, points, place[4], place[5], ordered)
   end
-  write_chunks('HSET', key, points)
+  write_chunks('HDEL', key, gone)
+  if #kept == 0 then
+    return changed
+  end
+  write_chunks('HSET', key, kept)
+  redis.call('ZADD', line, bucket, bucket)
+  if ordered then
+    note_origins(histories, place[2], kept)
+  end
   drop_oldest(line, place[3])
+  return changed
 end

@@ -1,7 +1,13 @@
 -- Ordered executions of a line: one at a time, the earliest bucket first.
 --
--- line:{line} is a zset of those that have not ended, by bucket and then id; line:{line}:running
--- names the one that runs. What ends an execution leaves its line.
+-- line:{line} is a zset of those that have not ended or are not settled, by bucket and then id;
+-- line:{line}:running names the one that runs. buckets:{line} is a zset by bucket of everything that
+-- was ever asked of the line, 'bucket:what' with what for a version and its targets; ran:{line}
+-- names by that the execution that ran last. turns counts by line how many have left it.
+--
+-- 'changed' of an execution is the latest bucket at which it, or one whose place it took, changed
+-- results that no later bucket was compared with. Where there are later buckets, and none of them
+-- is still to run, it stays in its line once it ended ('landed') until somebody settles that.
 
 -- Whether an execution may start: no other of its line runs, and none has an earlier bucket.
 local function is_its_turn(line, id)
@@ -13,25 +19,73 @@ local function is_its_turn(line, id)
   return redis.call('ZRANGE', key, 0, 0)[1] == id
 end
 
--- The execution whose turn it is, if there is one.
+-- The execution whose turn it is, to run or to be settled, if there is one.
 local function next_in_line(line)
   local id = redis.call('ZRANGE', CELL .. 'line:' .. line, 0, 0)[1]
   return id and is_its_turn(line, id) and id or nil
 end
 
--- Take an execution out of its line, and make the next one due at once.
-local function leave_line(line, id, now)
-  local key = CELL .. 'line:' .. line
-  redis.call('ZREM', key, id)
-  if redis.call('GET', key .. ':running') == id then
-    redis.call('DEL', key .. ':running')
-  end
+-- Make the one whose turn it is due at once.
+local function wake_next(line, now)
   local next_id = next_in_line(line)
   if next_id then
     redis.call('HSET', CELL .. 'exec:' .. next_id, 'ready', digits(now))
     redis.call('HDEL', CELL .. 'exec:' .. next_id, 'returned')
     redis.call('ZADD', CELL .. 'due', digits(now), next_id)
   end
+end
+
+-- Take an execution out of its line.
+local function leave_line(line, id, now)
+  local key = CELL .. 'line:' .. line
+  redis.call('ZREM', key, id)
+  redis.call('HINCRBY', CELL .. 'turns', line, 1)
+  if redis.call('GET', key .. ':running') == id then
+    redis.call('DEL', key .. ':running')
+  end
+  wake_next(line, now)
+end
+
+-- The first member other than one at a bucket or later, with its bucket.
+local function first_other(key, bucket, own)
+  local found = redis.call('ZRANGEBYSCORE', key, bucket, '+inf', 'WITHSCORES', 'LIMIT', 0, 2)
+  if found[1] == own then
+    return found[3], tonumber(found[4])
+  end
+  return found[1], tonumber(found[2])
+end
+
+-- Note that results of a bucket changed; the latest of them counts.
+local function note_change(id, bucket)
+  local key = CELL .. 'exec:' .. id
+  local known = redis.call('HGET', key, 'changed')
+  if not known or tonumber(known) < bucket then
+    redis.call('HSET', key, 'changed', digits(bucket))
+  end
+end
+
+-- Let an ordered execution that ended go out of its line, unless it must be settled before.
+local function end_in_line(line, id, now)
+  local key = CELL .. 'exec:' .. id
+  local changed, bucket, what, attempt = unpack(redis.call(
+    'HMGET', key, 'changed', 'bucket', 'what', 'attempt'
+  ))
+  if changed then
+    what = attempt and '' or what -- a later attempt may have read what was repaired meanwhile
+    local later, its_bucket = first_other(CELL .. 'buckets:' .. line, bucket, what)
+    local heir, when = first_other(CELL .. 'line:' .. line, bucket, id)
+    if later and heir and when <= its_bucket then
+      note_change(heir, tonumber(changed))
+    elseif later then
+      redis.call('HSET', key, 'landed', '1')
+      redis.call('HDEL', key, 'returned')
+      redis.call('ZADD', CELL .. 'due', digits(now), id)
+      wake_next(line, now)
+      return
+    end
+    redis.call('HDEL', key, 'changed')
+  end
+  leave_line(line, id, now)
 end
 
 -- Give an execution its final state; ender says by what, so that a repeated step is known again.
@@ -47,7 +101,7 @@ local function end_execution(id, state, now, ender, failure)
   redis.call('ZREM', CELL .. 'due', id)
   redis.call('HINCRBY', CELL .. 'open', fields[1], -1)
   if fields[3] ~= '' then
-    leave_line(fields[3], id, now)
+    end_in_line(fields[3], id, now)
   end
 end
 

@@ -5,7 +5,8 @@
 --   kinds   a letter a node: 'S'ucceeded, 'R'eused, 'F'ailed or timed out, 'N'ever ran
 --   keys    the call key of each node, '' for none
 --   apart   id, address, ... of the large values
---   groups  {{interval_ms, bucket_ms, keep, revision, sources}, {id, point, ...}}, ...
+--   groups  {{interval_ms, bucket_ms, keep, revision, sources}, {id, point, ...}}, ...; '' for the
+--           point of a node without result
 
 local function without(flat, known)
   local kept = {}
@@ -104,7 +105,7 @@ local function note_keys(id, tenant, new, mark, ttl_ms, now)
 end
 
 -- Write what is new, one outbox entry that lists it, and the counts; call it with some.
-local function write_nodes(id, tenant, histories, new, reused_as, mark, ttl_ms, now)
+local function write_nodes(id, tenant, line, histories, new, reused_as, mark, ttl_ms, now)
   local key = CELL .. 'exec:' .. id
   write_chunks('HSET', key .. ':nodes', new.records)
   write_chunks('HSET', key .. ':values', new.values)
@@ -112,9 +113,12 @@ local function write_nodes(id, tenant, histories, new, reused_as, mark, ttl_ms, 
     redis.call('PERSIST', CELL .. 'val:' .. new.apart[at])
   end
   if histories ~= '' then
+    local gaps = string.find(new.kinds, '[FN]')
     for _, group in ipairs(new.groups) do
       if #group[2] > 0 then
-        write_points(histories, group[1], group[2])
+        if write_points(histories, group[1], group[2], line ~= '', gaps) then
+          note_change(id, group[1][2])
+        end
       end
     end
   end

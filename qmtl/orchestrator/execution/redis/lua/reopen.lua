@@ -30,7 +30,7 @@ redis.call('DEL', key .. ':shards')
 local now = now_ms()
 redis.call(
   'HDEL', key, 'stage', 'began', 'started', 'ended', 'error', 'returned', 'ready',
-  'starter', 'starter_token', 'mover', 'ender'
+  'starter', 'starter_token', 'mover', 'ender', 'landed'
 )
 redis.call('HINCRBY', key, 'token', 1)
 redis.call('HINCRBY', key, 'results', 0 - results) -- negated, 0 would be '-0', no integer

@@ -7,7 +7,8 @@
 --        9 packed: number of shards of each stage
 --        10 packed: {execution id, {node id, ...}} for each execution whose values are taken
 --        11 packed nodes  12 ms for which results are known by their key
---        13.. records and no values (nodes.lua)
+--        13 how many had left its line when it was planned, '' for any number
+--        14.. records and no values (nodes.lua)
 -- Reply  {'STARTED', started ms, token or 0}, {'ENDED', started ms, 0}; or, with nothing written:
 --        {'STALE'}, {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a value is not there)
 
@@ -22,15 +23,18 @@ if state ~= 'PENDING' then
   end
   return { stages == '0' and 'ENDED' or 'STARTED', started, token }
 end
-if line ~= '' and not is_its_turn(line, id) then
-  return { 'WAIT' }
+if line ~= '' then
+  local left = redis.call('HGET', CELL .. 'turns', line) or '0'
+  if not is_its_turn(line, id) or (ARGV[13] ~= '' and ARGV[13] ~= left) then
+    return { 'WAIT' }
+  end
 end
 local shape = CELL .. 'shape:' .. ARGV[5]
 if ARGV[6] == '' and redis.call('EXISTS', shape) == 0 then
   return { 'SHAPE' }
 end
 
-local new = new_nodes(key, ARGV[11], 13)
+local new = new_nodes(key, ARGV[11], 14)
 for _, source in ipairs(cmsgpack.unpack(ARGV[10])) do
   local ids = {}
   for _, node_id in ipairs(source[2]) do
@@ -59,8 +63,11 @@ if ARGV[6] ~= '' then
   redis.call('SET', shape, ARGV[6])
 end
 redis.call('SET', key .. ':plan', ARGV[4])
+if line ~= '' then
+  redis.call('HSET', CELL .. 'ran:' .. line, redis.call('HGET', key, 'what'), id)
+end
 if #new.ids > 0 then
-  write_nodes(id, tenant, histories, new, 'reused', '', ARGV[12], now)
+  write_nodes(id, tenant, line, histories, new, 'reused', '', ARGV[12], now)
 end
 local counts = cmsgpack.unpack(ARGV[9])
 redis.call(

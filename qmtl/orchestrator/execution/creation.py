@@ -1,0 +1,61 @@
+"""Executions before they are created: the id follows from what is run, where, when and why."""
+
+from __future__ import annotations
+
+import json
+
+from qmtl.common.codec import digest
+from qmtl.common.timeline import floor_bucket
+from qmtl.models.execution import Execution
+from qmtl.models.strategy import StrategySpec, StrategyVersion
+
+IN_TURN = "bucket"  # the cause of a bucket that runs because its time has come
+
+
+def new_execution(
+    version: StrategyVersion,
+    *,
+    environment: str | None,
+    adhoc: bool,
+    as_of_ns: int,
+    targets: tuple[str, ...],
+    cause: str,
+    by: str,
+    at_ms: int,
+) -> Execution:
+    """Return an execution under the id that line, version, bucket, targets and cause determine."""
+    bucket_ns = floor_bucket(as_of_ns, version.spec.interval_ns)
+    line = "adhoc" if adhoc else str(environment)
+    parts = (
+        version.tenant,
+        version.strategy,
+        line,
+        version.version,
+        str(bucket_ns),
+        json.dumps(targets),  # unlike a join, it gives no two lists of names one text
+        cause,
+    )
+    return Execution(
+        id=digest("\n".join(parts).encode()),
+        tenant=version.tenant,
+        strategy=version.strategy,
+        environment=environment,
+        version=version.version,
+        adhoc=adhoc,
+        as_of_ns=as_of_ns,
+        bucket_ns=bucket_ns,
+        targets=targets,
+        cause=cause,
+        by=by,
+        created_ms=at_ms,
+        ordered=not adhoc and has_windows(version.spec),
+    )
+
+
+def has_windows(spec: StrategySpec) -> bool:
+    """Return whether a node of a strategy looks back at results, so that its buckets have an order.
+
+    It is asked of the whole strategy, whatever the targets: another target's run may look back at
+    what this one writes.
+    """
+    return any(node.looks_back_at() for node in spec.nodes)
