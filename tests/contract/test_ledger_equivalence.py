@@ -124,7 +124,9 @@ class Ledgers(RuleBasedStateMachine):
 
     # --- what planners, workers and reapers do -------------------------------------------------
 
-    def plan_and_start(self, execution_id: str, lease_s: float | None = None) -> None:
+    def plan_and_start(
+        self, execution_id: str, lease_s: float | None = None, *, late: bool = False
+    ) -> None:
         execution = self.get(execution_id)
         shape = self.shapes[execution_id]
         ids = [n for stage in shape for shard in stage for n in shard]
@@ -136,8 +138,11 @@ class Ledgers(RuleBasedStateMachine):
             for n, source in known.items()
             if source and not execution.fresh and n not in done
         ]
+        turn = self.both("turn", execution_id)
+        if turn is not None:
+            turn -= late
         found = self.both(
-            "start", execution_id, rest_of(shape, done, reused), reused, lease_s=lease_s
+            "start", execution_id, rest_of(shape, done, reused), reused, lease_s=lease_s, turn=turn
         )
         if found.status is StartStatus.LOST:  # its source was reopened: compute it all
             found = self.both("start", execution_id, rest_of(shape, done, []), lease_s=lease_s)
@@ -191,6 +196,8 @@ class Ledgers(RuleBasedStateMachine):
         ordered=st.booleans(),
         adhoc=st.booleans(),
         day=st.integers(-1, 2),
+        wanted=st.sampled_from([(), ("a",)]),
+        repairs_ns=st.sampled_from([None, None, 0, DAY_NS]),
         expires_s=st.sampled_from([None, None, 8.0]),
         most_open=st.sampled_from([None, 3]),
     )
@@ -202,12 +209,16 @@ class Ledgers(RuleBasedStateMachine):
         day: int,
         expires_s: float | None,
         most_open: int | None,
+        wanted: tuple[str, ...] = (),
+        repairs_ns: int | None = None,
     ) -> None:
         execution = new_execution(
             id=f"x{len(self.shapes) + 1}",
             ordered=ordered,
             adhoc=adhoc,
             bucket_ns=day * DAY_NS,
+            targets=wanted,
+            repairs_ns=repairs_ns,
             expires_s=expires_s,
             created_ms=len(self.shapes),
         )
@@ -224,9 +235,16 @@ class Ledgers(RuleBasedStateMachine):
     def turn_to_another(self, data: st.DataObject) -> None:
         self.id = data.draw(st.sampled_from(sorted(self.shapes)))
 
-    @rule(lease_s=st.sampled_from([None, 5.0]))
-    def start(self, lease_s: float | None) -> None:
-        self.plan_and_start(self.id, lease_s)
+    @rule(lease_s=st.sampled_from([None, 5.0]), late=st.sampled_from([False, False, True]))
+    def start(self, lease_s: float | None, late: bool) -> None:
+        self.plan_and_start(self.id, lease_s, late=late)
+
+    @rule(known=st.booleans(), data=st.data())
+    def settle(self, known: bool, data: st.DataObject) -> None:
+        landed = self.both("landed", self.id, skip=0, limit=10)
+        heirs = [None, landed.heir] if known and landed else [None, *self.shapes]
+        self.both("settle", self.id, heir=data.draw(st.sampled_from(heirs)))
+        self.both("next_of_line", self.id)
 
     @rule(node_id=st.sampled_from(NODES))
     def start_with_what_is_gone(self, node_id: str) -> None:
@@ -334,16 +352,20 @@ class Ledgers(RuleBasedStateMachine):
         """Do what is due, and let leases run out, until every execution ended."""
         for _ in range(MOST_ROUNDS):
             open_ = sum(self.memory.ledger.counts().values())
-            if not open_:
-                return
             self.pass_time(100.0)
-            for due in self.both("due", limit=100, again_s=1.0, unclaimed_s=0.0):
+            found = self.both("due", limit=100, again_s=1.0, unclaimed_s=0.0)
+            if not open_ and not found:
+                return
+            for due in found:
                 self.do(due)
         raise AssertionError(f"{open_} executions never ended.")
 
     def do(self, due: Due) -> None:
         if due.expired:
             assert self.both("fail", due.execution_id, ERROR)
+        elif self.get(due.execution_id).state.ended:
+            heir = self.both("landed", due.execution_id, skip=0, limit=10).heir
+            assert self.both("settle", due.execution_id, heir=heir)
         elif due.stage < 0:
             self.plan_and_start(due.execution_id)
         elif not due.shards:
@@ -364,7 +386,14 @@ class Ledgers(RuleBasedStateMachine):
         self.both("counts")
         self.both("tallies", "acme")
         self.both("outlook", "acme", "golden_cross", list(NODES), [f"key-{n}" for n in NODES])
+        self.both("origins", line, list(NODES))
+        self.both("replaced", line, "a", interval_ms=DAY_MS, buckets_ms=[DAY_MS, 2 * DAY_MS])
         for execution_id in self.shapes:
+            self.both("turn", execution_id)
+            self.both("landed", execution_id, skip=0, limit=1)
+            self.both("landed", execution_id, skip=1, limit=10)
+            self.both("asked", self.get(execution_id), from_ms=0)
+            self.both("asked", self.get(execution_id), until_ms=DAY_MS)
             self.both("values", execution_id, list(NODES))
             self.both("plan", execution_id)
             self.both("inputs", execution_id)
@@ -400,7 +429,7 @@ def test_both_ledgers_answer_alike(settings: Settings) -> None:
     run_state_machine_as_test(
         OnRedis,
         settings=hypothesis_settings(
-            max_examples=25,
+            max_examples=20,
             stateful_step_count=25,
             deadline=None,
             database=None,
