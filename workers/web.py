@@ -18,6 +18,7 @@ from qmtl.common.log import configure
 from qmtl.common.settings import Settings
 from qmtl.web.app import THREADS, create_app
 from qmtl.web.auth import parse_keys
+from workers.patience import PatientWorker
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -51,7 +52,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     return {
         "bind": f"{host}:{settings.api_port}",
         "workers": PROCESSES,
-        "worker_class": "gthread",
+        "worker_class": PatientWorker,
         "threads": THREADS,
         "preload_app": False,
         "graceful_timeout": STOP_S,

@@ -50,8 +50,8 @@ class ShardPlanView(Wire):
         lambda item: None if item.record is None else item.record.claims,
         metadata={"type": ["integer", "null"]},
     )
-    claimed_at = Time("ms", attribute="record.claimed_ms", allow_none=True)
-    done_at = Time("ms", attribute="record.done_ms", allow_none=True)
+    claimed_at = Time("ms", attribute="claimed_ms", allow_none=True)
+    done_at = Time("ms", attribute="done_ms", allow_none=True)
     fetch_ms = milliseconds("record.spent.fetch_us", nullable=True)
     execute_ms = milliseconds("record.spent.execute_us", nullable=True)
     commit_ms = milliseconds("record.spent.commit_us", nullable=True)

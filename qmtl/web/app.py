@@ -16,6 +16,7 @@ from qmtl.web.controls import controls
 from qmtl.web.docs import docs
 from qmtl.web.executions import executions
 from qmtl.web.health import health
+from qmtl.web.histories import histories
 from qmtl.web.nodes import nodes
 from qmtl.web.openapi import ProblemApi, query_parameters
 from qmtl.web.plans import plans
@@ -65,6 +66,7 @@ def create_app(settings: Settings, registry: Registry, orchestrator: Orchestrato
         executions,
         controls,
         plans,
+        histories,
         nodes,
         health,
     ):

@@ -72,12 +72,23 @@ def body_bytes() -> bytes:
     try:
         data = request.get_data(cache=False)
     except HTTPException:
+        _refuse_late()
         raise
     except Exception as error:  # noqa: BLE001 - each WSGI server has its own for broken chunks
+        _refuse_late()
         abort(400, exc=error, message="The body cannot be read: its chunks are malformed.")
+    if request.content_length is not None and len(data) < request.content_length:
+        _refuse_late()  # a server that ends the stream itself gives what has come, without a word
+        abort(400, message=f"The body ended after {len(data)} of {request.content_length} bytes.")
     if request.content_length is None and len(data) >= limit:
         refuse_size("body", limit)  # a chunked body would be cut off there, without a word
     return data
+
+
+def _refuse_late() -> None:
+    """Answer 408 where the server gave the body up because it came too slowly."""
+    if getattr(request.environ.get("gunicorn.socket"), "late", False):
+        abort(408, message="The body did not come in time.")
 
 
 def refuse_size(what: str, limit: int) -> NoReturn:

@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,61 @@ def test_chunks_that_contradict_themselves_are_the_callers_mistake(server: Serve
         answer.begin()
         assert answer.status == 400
         assert "chunks" in json.load(answer)["detail"]
+
+
+STALLED = {
+    "a connection that sends nothing": b"",
+    "half a request line": b"GET /heal",
+    "half a head": b"GET /healthz HTTP/1.1\r\nHost: here\r\nX-Slow: ",
+    "half a body": (
+        "POST /v1/strategies HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n"
+        f"Content-Type: text/x-python\r\nAuthorization: Bearer {KEY}\r\n\r\nstrategy("
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("sent", STALLED.values(), ids=STALLED)
+def test_connections_that_stall_do_not_keep_others_out(server: Server, sent: bytes):
+    with ExitStack() as stalled:
+        for _ in range(60):
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            stalled.enter_context(connection).sendall(sent)
+        assert server.ask("GET", "/healthz")[0] == 200
+
+
+def test_a_body_that_never_comes_is_answered_with_408(server: Server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(STALLED["half a body"])
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 408
+        assert json.load(answer)["detail"] == "The body did not come in time."
+
+
+def test_a_body_that_is_cut_off_is_not_taken_for_the_whole(server: Server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(STALLED["half a body"])
+        connection.shutdown(socket.SHUT_WR)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 400
+        assert json.load(answer)["detail"] == "The body ended after 9 of 1000 bytes."
+
+
+def test_a_slow_body_that_goes_on_coming_is_read(server: Server):
+    text = DIAMOND.encode()
+    head = (
+        f"POST /v1/strategies HTTP/1.1\r\nHost: here\r\nContent-Length: {len(text)}\r\n"
+        f"Content-Type: text/x-python\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        for start in range(0, len(text), 100):
+            time.sleep(0.2)
+            connection.sendall(text[start : start + 100])
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 202, answer.read()
 
 
 def test_sigterm_ends_all_of_it_and_nothing_is_left_behind(server: Server, home: Path):

@@ -29,6 +29,8 @@ from qmtl.models.execution import (
     NodeState,
 )
 from qmtl.models.strategy import StrategySpec, Submission, SubmissionState
+from qmtl.orchestrator.services.comparison.model import Comparison
+from qmtl.orchestrator.services.plan_view import PlanView
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
@@ -56,8 +58,9 @@ def sha256(text: str) -> str:
 class ToldOrchestrator:
     """Carries submissions out at once, with specs by source text; runs nothing.
 
-    ``held`` leaves submissions queued; ``trouble`` is raised by every method; ``executions`` and
-    ``results`` are what it tells of.
+    ``held`` leaves submissions queued; ``trouble`` is raised by every method; ``executions``,
+    ``results``, ``plans`` (by execution or strategy) and ``comparisons`` are what it tells of;
+    ``controls`` is what it was asked to do to executions.
     """
 
     registry: Registry
@@ -67,6 +70,9 @@ class ToldOrchestrator:
     executions: dict[str, Execution] = field(default_factory=dict)
     results: dict[str, list[NodeResult]] = field(default_factory=dict)
     triggers: list[dict[str, Any]] = field(default_factory=list)
+    controls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    plans: dict[str, PlanView] = field(default_factory=dict)
+    comparisons: dict[tuple[str, str], Comparison] = field(default_factory=dict)
     pings: dict[str, str | None] = field(default_factory=lambda: {"ledger": None, "kafka": None})
     numbers: Iterator[int] = field(default_factory=itertools.count)
     held: bool = False
@@ -138,6 +144,55 @@ class ToldOrchestrator:
             if e.tenant == tenant and strategy in {None, e.strategy} and e.id > before
         ]
         return mine[:limit], mine[limit - 1].id if len(mine) > limit else ""
+
+    def cancel_execution(self, tenant: str, execution_id: str) -> Execution:
+        return self._controlled("cancel", tenant, execution_id)
+
+    def resume_execution(
+        self, tenant: str, execution_id: str, *, attempt: int | None = None
+    ) -> Execution:
+        return self._controlled("resume", tenant, execution_id, attempt=attempt)
+
+    def retry_execution(
+        self,
+        tenant: str,
+        execution_id: str,
+        bindings: tuple[str, ...],
+        *,
+        attempt: int | None = None,
+    ) -> Execution:
+        return self._controlled("retry", tenant, execution_id, bindings=bindings, attempt=attempt)
+
+    def replay_execution(
+        self, tenant: str, execution_id: str, *, by: str, idempotency_key: str | None = None
+    ) -> tuple[Execution, bool]:
+        asked = {"by": by, "idempotency_key": idempotency_key}
+        self._controlled("replay", tenant, execution_id, **asked)
+        replay = make_execution(id=id_of("replay"), tenant=tenant, replays=execution_id)
+        created = replay.id not in self.executions
+        return self.executions.setdefault(replay.id, replay), created
+
+    def get_plan(self, tenant: str, execution_id: str) -> PlanView:
+        if execution_id not in self.plans:
+            self.get_status(tenant, execution_id)
+        return self.plans[execution_id]
+
+    def plan_pipeline(self, tenant: str, *, strategy: str, **_: Any) -> PlanView:
+        return self.plans[strategy]
+
+    def compare_executions(self, tenant: str, left_id: str, right_id: str) -> Comparison:
+        if (left_id, right_id) not in self.comparisons:
+            self.get_status(tenant, left_id)
+        return self.comparisons[left_id, right_id]
+
+    def tallies(self, tenant: str) -> dict[str, int]:
+        return {"computed": 5, "reused": 3, "waited": 1} if tenant == "default" else {}
+
+    def _controlled(self, what: str, tenant: str, execution_id: str, **asked: Any) -> Execution:
+        self._raise_trouble()
+        execution = self.get_status(tenant, execution_id)
+        self.controls.append((what, asked))
+        return execution
 
     def get_results(
         self, tenant: str, execution_id: str, *, names: tuple[str, ...] = ()

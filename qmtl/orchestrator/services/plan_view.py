@@ -47,6 +47,16 @@ class ShardView:
     estimated_us: int
     record: ShardRecord | None = None
 
+    @property
+    def claimed_ms(self) -> int | None:
+        """Return when it was claimed; None before."""
+        return None if self.record is None else self.record.claimed_ms
+
+    @property
+    def done_ms(self) -> int | None:
+        """Return when it was done; None before."""
+        return None if self.record is None else self.record.done_ms
+
 
 @dataclass(frozen=True, slots=True)
 class StageView:
@@ -205,7 +215,7 @@ def _stages(
 
 def _done_ms(shards: Sequence[ShardView]) -> int | None:
     """Return when the last shard was done, None where one is not."""
-    times = [None if shard.record is None else shard.record.done_ms for shard in shards]
+    times = [shard.done_ms for shard in shards]
     done = [each for each in times if each is not None]
     return max(done) if len(done) == len(times) else None
 
