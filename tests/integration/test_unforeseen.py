@@ -145,7 +145,7 @@ def test_a_shard_waits_where_no_executor_can_be_started_but_not_for_ever(
     system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution_id = plan_by_hand(system, fabric)
-    monkeypatch.setattr(system.runner, "_lease_s", 0.0)
+    monkeypatch.setattr(system.runner._leases, "lease_s", 0.0)
     monkeypatch.setattr(Executor, "start", breaks(SandboxFailure("No more processes.")))
     for _ in range(MOST_CLAIMS - 1):
         with pytest.raises(SandboxFailure):

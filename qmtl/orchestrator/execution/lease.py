@@ -1,41 +1,35 @@
-"""Keeping a shard's lease alive while it is computed."""
+"""Keeping the leases of running shards alive, all of a process in one thread."""
 
 from __future__ import annotations
 
 import time
-from threading import Event, Thread
+from threading import Condition, Event, Thread
 from types import TracebackType
 from typing import Self
 
 from qmtl.common.errors import Unavailable
 from qmtl.orchestrator.execution.ledger import Ledger
 
+LOOK_S = 1.0  # a cancel is learnt by a renewal, so none waits longer than this for the next
+
 
 class Lease:
-    """Renews a claimed shard every third of its lease, in a thread of its own.
+    """A claimed shard, renewed while it is entered; make one with ``Leases.of``.
 
     ``lost`` turns True once the ledger refused a renewal, or could not be reached for as long as
     the lease lasts: whoever computes the shard must then stop.
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        execution_id: str,
-        stage: int,
-        shard: int,
-        token: int,
-        lease_s: float,
+        self, leases: Leases, execution_id: str, stage: int, shard: int, token: int
     ) -> None:
-        self._ledger = ledger
+        self._leases = leases
         self.execution_id = execution_id
         self.stage = stage
         self.shard = shard
         self.token = token
-        self._lease_s = lease_s
         self._lost = Event()
-        self._stop = Event()
-        self._thread = Thread(target=self._renew, name=f"lease-{execution_id[:8]}", daemon=True)
+        self.until = 0.0  # by the monotonic clock: how long it lasts at least
 
     @property
     def lost(self) -> bool:
@@ -47,7 +41,7 @@ class Lease:
         self._lost.set()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._leases.enter(self)
         return self
 
     def __exit__(
@@ -56,21 +50,65 @@ class Lease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._leases.leave(self)
 
-    def _renew(self) -> None:
-        until = time.monotonic() + self._lease_s
-        while not self._stop.wait(self._lease_s / 3):
-            asked = time.monotonic()
-            try:
-                held = self._ledger.renew(
-                    self.execution_id, self.stage, self.shard, self.token, lease_s=self._lease_s
-                )
-            except Unavailable:
-                held = asked < until
-            else:
-                until = asked + self._lease_s
-            if not held:
-                self._lost.set()
-                return
+
+class Leases:
+    """Renews every entered lease each third of its length, at least once a second.
+
+    Its thread starts with the first lease, so in the process that holds it and behind any fork,
+    and ends with the process.
+    """
+
+    def __init__(self, ledger: Ledger, lease_s: float) -> None:
+        self._ledger = ledger
+        self.lease_s = lease_s
+        self._changed = Condition()
+        self._held: list[Lease] = []
+        self._thread: Thread | None = None
+
+    def of(self, execution_id: str, stage: int, shard: int, token: int) -> Lease:
+        """Return the lease of a shard that was just claimed for ``lease_s`` seconds."""
+        return Lease(self, execution_id, stage, shard, token)
+
+    def enter(self, lease: Lease) -> None:
+        """Begin to renew a lease."""
+        lease.until = time.monotonic() + self.lease_s
+        with self._changed:
+            self._held.append(lease)
+            if self._thread is None:
+                self._thread = Thread(target=self._renew_all, name="leases", daemon=True)
+                self._thread.start()
+            elif len(self._held) == 1:
+                self._changed.notify()
+
+    def leave(self, lease: Lease) -> None:
+        """Renew a lease no more."""
+        with self._changed:
+            self._held.remove(lease)
+
+    def _renew_all(self) -> None:
+        pause_s = min(self.lease_s / 3, LOOK_S)
+        while True:
+            with self._changed:
+                while not self._held:
+                    self._changed.wait()
+            time.sleep(pause_s)
+            with self._changed:
+                held = list(self._held)
+            for lease in held:
+                if not lease.lost:
+                    self._renew(lease)
+
+    def _renew(self, lease: Lease) -> None:
+        asked = time.monotonic()
+        try:
+            renewed = self._ledger.renew(
+                lease.execution_id, lease.stage, lease.shard, lease.token, lease_s=self.lease_s
+            )
+        except Unavailable:
+            renewed = asked < lease.until
+        else:
+            lease.until = asked + self.lease_s
+        if not renewed:
+            lease.lose()

@@ -9,7 +9,7 @@ from qmtl.models.execution import ErrorRecord, Execution
 from qmtl.orchestrator.execution.commits import Addresses, Commits
 from qmtl.orchestrator.execution.computation import Computation, Job, Means
 from qmtl.orchestrator.execution.flights import worthwhile
-from qmtl.orchestrator.execution.lease import Lease
+from qmtl.orchestrator.execution.lease import Leases
 from qmtl.orchestrator.execution.ledger import ClaimStatus, CommitStatus
 from qmtl.orchestrator.execution.places import places_of
 
@@ -32,7 +32,7 @@ class ShardRunner:
 
     def __init__(self, means: Means, *, lease_s: float) -> None:
         self._means = means
-        self._lease_s = lease_s
+        self._leases = Leases(means.ledger, lease_s)
 
     def run(self, tenant: str, execution_id: str, stage: int, shard: int) -> CommitStatus | None:
         """Claim a shard and run what is open of it; see ``run_claimed``.
@@ -49,7 +49,7 @@ class ShardRunner:
             return None
         self._read_work(execution)
         keys = worthwhile(execution, plan, plan.stages[stage][shard])
-        claim = ledger.claim(execution_id, stage, shard, lease_s=self._lease_s, keys=keys)
+        claim = ledger.claim(execution_id, stage, shard, lease_s=self._leases.lease_s, keys=keys)
         if claim.status is not ClaimStatus.RUN:
             return None
         return self.run_claimed(Job(execution, plan, stage, shard, claim))
@@ -67,9 +67,7 @@ class ShardRunner:
                 the shard stays open for one of the claims that are left.
         """
         execution, claim = job.execution, job.claim
-        lease = Lease(
-            self._means.ledger, execution.id, job.stage, job.shard, claim.token, self._lease_s
-        )
+        lease = self._leases.of(execution.id, job.stage, job.shard, claim.token)
         commits = Commits(self._means.ledger, lease, self._addresses(job), execution.attempt)
         computation = Computation(self._means, job, commits)
         with lease:

@@ -13,7 +13,7 @@ from qmtl.orchestrator.execution.commits import (
     Commits,
     record_of,
 )
-from qmtl.orchestrator.execution.lease import Lease
+from qmtl.orchestrator.execution.lease import Leases
 from qmtl.sandbox.calls import NodeError, Outcome
 from tests.support.ledgers import memory_ledger, plan_of, started, succeeded
 
@@ -26,7 +26,7 @@ def test_an_outcome_is_committed_while_the_node_after_it_still_runs(
     ledger = memory_ledger().ledger
     execution_id = started(ledger, plan_of([["quick", "slow"]]))
     token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
-    commits = Commits(ledger, Lease(ledger, execution_id, 0, 0, token, 60.0), Addresses(), 1)
+    commits = Commits(ledger, Leases(ledger, 60.0).of(execution_id, 0, 0, token), Addresses(), 1)
     commits.add(succeeded("quick").record, b"1")
     assert ledger.records(execution_id) == {}
     clock[0] += COMMIT_EVERY_S
@@ -50,7 +50,7 @@ def test_many_bytes_are_committed_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     ledger = memory_ledger().ledger
     execution_id = started(ledger, plan_of([["small", "large", "last"]]))
     token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
-    commits = Commits(ledger, Lease(ledger, execution_id, 0, 0, token, 60.0), Addresses(), 1)
+    commits = Commits(ledger, Leases(ledger, 60.0).of(execution_id, 0, 0, token), Addresses(), 1)
     commits.add(succeeded("small").record, b"1")
     assert ledger.records(execution_id) == {}
     commits.add(succeeded("large").record, b"1234567890")

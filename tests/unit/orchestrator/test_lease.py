@@ -1,0 +1,85 @@
+"""Leases are renewed while a shard runs, and lost when the ledger says so."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from qmtl.common.errors import Unavailable
+from qmtl.orchestrator.execution import lease as leases
+from qmtl.orchestrator.execution.lease import Lease, Leases
+from qmtl.orchestrator.execution.ledger import Ledger
+from tests.support.ledgers import memory_ledger, plan_of, started
+
+LONG_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "LOOK_S", 0.005)
+
+
+def claimed(ledger: Ledger, *, lease_s: float = LONG_S) -> Lease:
+    execution_id = started(ledger, plan_of([["a"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=lease_s).token
+    return Leases(ledger, lease_s).of(execution_id, 0, 0, token)
+
+
+def comes(lease: Lease, *, within_s: float = 10.0) -> bool:
+    """Wait until a lease is lost, or the time is up."""
+    ends = time.monotonic() + within_s
+    while not lease.lost and time.monotonic() < ends:
+        time.sleep(0.002)
+    return lease.lost
+
+
+def test_a_cancel_is_learnt_by_the_next_renewal() -> None:
+    ledger = memory_ledger().ledger
+    with claimed(ledger) as lease:
+        assert not lease.lost
+        ledger.cancel(lease.execution_id)
+        assert comes(lease)
+
+
+def test_a_shard_that_somebody_else_took_is_lost() -> None:
+    under = memory_ledger()
+    with claimed(under.ledger) as lease:
+        under.pass_time(2 * LONG_S)
+        under.ledger.claim(lease.execution_id, 0, 0, lease_s=LONG_S)
+        assert comes(lease)
+
+
+def test_a_server_that_is_away_ends_a_lease_only_when_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = memory_ledger().ledger
+
+    def away(*_: object, **__: object) -> bool:
+        raise Unavailable("redis", "It is away.")
+
+    monkeypatch.setattr(ledger, "renew", away)
+    with claimed(ledger) as lease:
+        assert not comes(lease, within_s=0.05)
+        lease.until = time.monotonic()
+        assert comes(lease)
+
+
+def test_several_leases_are_renewed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = memory_ledger().ledger
+    renewed: set[int] = set()
+    keep = ledger.renew
+
+    def renew(execution_id: str, stage: int, shard: int, token: int, *, lease_s: float) -> bool:
+        renewed.add(shard)
+        return keep(execution_id, stage, shard, token, lease_s=lease_s)
+
+    monkeypatch.setattr(ledger, "renew", renew)
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    held = Leases(ledger, LONG_S)
+    tokens = [ledger.claim(execution_id, 0, k, lease_s=LONG_S).token for k in range(2)]
+    with held.of(execution_id, 0, 0, tokens[0]), held.of(execution_id, 0, 1, tokens[1]):
+        ends = time.monotonic() + 10.0
+        while renewed != {0, 1} and time.monotonic() < ends:
+            time.sleep(0.002)
+    assert renewed == {0, 1}
