@@ -68,8 +68,8 @@ SHAPES = [
     [[["a"]], []],
     [],
 ]
-PLACES = [None, *(place_at(d, keep=k, revision=r, of="s") for d, k, r in ((1, 1, 1), (1, 2, 2)))]
-PLACES += [place_at(2, keep=1, revision=2, of="s"), place_at(3, keep=1, revision=1, of="t")]
+PLACES = [None, *(place_at(d, keep=k, revision=r, of="5") for d, k, r in ((1, 1, 1), (1, 2, 2)))]
+PLACES += [place_at(2, keep=1, revision=2, of="5"), place_at(3, keep=1, revision=1, of="7")]
 COMMITS = st.lists(
     st.builds(
         lambda make, node_id, keyed, place: make(
