@@ -39,6 +39,7 @@ COMMANDS = {
     "retry": ("qmtl.cli.controls", "retry", "Compute nodes and what rests on them again."),
     "replay": ("qmtl.cli.controls", "replay", "Run an execution again, and compare digests."),
     "compare": ("qmtl.cli.compare", "compare", "Say why the results of two executions differ."),
+    "history": ("qmtl.cli.history", "history", "Show a node's results from bucket to bucket."),
     "plan": ("qmtl.cli.plan", "plan", "Show stages and shards: estimated, and as they went."),
     "results": ("qmtl.cli.executions", "results", "Show the results of an execution."),
     "up": ("qmtl.cli.up", "up", "Run the whole system in the foreground."),

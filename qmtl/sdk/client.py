@@ -84,6 +84,26 @@ class Client(ExecutionRequests):
         body = {"environment": environment, "version": version, "start": begin}
         return self._carried_out(f"/v1/strategies/{path_part(name)}/activate", body)
 
+    def get_history(
+        self,
+        name: str,
+        environment: str,
+        binding: str,
+        *,
+        count: int = 100,
+        start: AsOf | None = None,
+        end: AsOf | None = None,
+    ) -> dict[str, Any]:
+        """Return the latest results of a binding of the active version, newest first.
+
+        ``points`` have ``bucket``, ``digest``, ``execution_id``, and ``replaced``: what stood there
+        before. ``origin`` is the first bucket, where the strategy carries results on.
+        """
+        query = {"environment": environment, "binding": binding, "count": count}
+        times = {"start": start, "end": end}
+        query |= {k: format_time(nanoseconds(at)) for k, at in times.items() if at is not None}
+        return self._get(f"/v1/strategies/{path_part(name)}/history", query)
+
     def deactivate_strategy(self, name: str, environment: str) -> dict[str, Any]:
         """Leave a strategy without an active version there, and return the deployment."""
         body = {"environment": environment}
