@@ -32,8 +32,8 @@ STATUS_FIELDS = ("id", "strategy", "environment", "version", "as_of", "attempt",
 @targets
 @click.option(
     "--priority",
-    type=click.Choice([*Priority]),
-    default=Priority.NORMAL,
+    type=click.Choice([each.value for each in Priority]),
+    default=Priority.NORMAL.value,
     show_default=True,
     help="Which of two that wait is run first.",
 )

@@ -2,73 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from click.testing import CliRunner, Result
-
-from qmtl.cli.main import cli
-from tests.unit.sdk.served import Served, serving
-
-STRATEGY = """\
-from qmtl.sdk import node, source, strategy
-
-strategy("tiny", interval="1d")
-prices = source(name="px", columns=["close"], interval="1d", period=3)
-
-
-@node()
-def table(prices):
-    return prices
-
-
-@node()
-def mean(table):
-    return float(table.mean())
-"""
-CSV = "ts,close\n2026-01-01,1\n2026-01-02,2\n2026-01-03,6\n"
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with serving() as running:
-        yield running
-
-
-class Shell:
-    """Runs commands against one server."""
-
-    def __init__(self, served: Served, folder: Path) -> None:
-        self.folder = folder
-        self._runner = CliRunner(env={"QMTL_URL": served.url, "QMTL_API_KEY": served.key})
-
-    def __call__(self, *words: object) -> Result:
-        return self._runner.invoke(cli, [str(word) for word in words])
-
-    def json(self, *words: object) -> object:
-        result = self(*words, "--json")
-        assert result.exit_code == 0, result.stderr
-        return json.loads(result.stdout)
-
-    def write(self, name: str, text: str) -> Path:
-        (self.folder / name).write_text(text)
-        return self.folder / name
-
-
-@pytest.fixture
-def qmtl(served: Served, tmp_path: Path) -> Shell:
-    return Shell(served, tmp_path)
-
-
-@pytest.fixture
-def active(qmtl: Shell) -> Shell:
-    """The shell of a server where ``tiny`` is active in staging and has its points."""
-    assert qmtl("submit", qmtl.write("tiny.py", STRATEGY)).exit_code == 0
-    assert qmtl("activate", "tiny", "--environment", "staging").exit_code == 0
-    assert qmtl("points", "px", qmtl.write("px.csv", CSV)).exit_code == 0
-    return qmtl
+from tests.support.shell import CSV, STRATEGY, Shell
 
 
 def test_submit_names_the_version_and_a_second_time_says_that_it_is_known(qmtl: Shell) -> None:
