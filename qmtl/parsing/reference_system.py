@@ -155,6 +155,12 @@ ENTRIES: dict[str, Entry] = {
         "`qmtl trigger NAME -e staging --deadline 30s` while the workers are busy for longer",
         "`qmtl resume ID` runs what is left; give it more time or priority, or add workers.",
     ),
+    "QMTL-408": Entry(
+        "The strategy carries results from bucket to bucket, and more buckets lack before the one "
+        "that was triggered than `QMTL_MOST_GAP_BUCKETS`.",
+        "a strategy of minutes, triggered again after a weekend",
+        "Activate it with a later `--start` to leave them out, or trigger earlier buckets first.",
+    ),
     errors.NODE_RAISED: Entry(
         "The strategy's own code failed; the record has the message and its own lines.",
         "`return 1 / len(prices[prices > 1_000])`",

@@ -377,6 +377,21 @@ class TestDeployments:
         assert [d for d in store.all_deployments() if d.tenant == tenant] == [off]
         assert store.activations(tenant, "crossover", "staging") == []
 
+    def test_a_start_is_kept_and_another_one_is_a_change(
+        self, store: GraphStore, tenant: str
+    ) -> None:
+        version = register(store, crossover(tenant))
+        starts = [replace(deployment(version), start_ns=start) for start in (None, 2**62, 7)]
+        active: str | None = None
+        for start in starts:
+            made = store.set_deployment(start, expected=active)
+            assert made.start_ns == start.start_ns
+            active = version.version
+        assert store.set_deployment(deployment(version), expected=active) == made, "as it is"
+        history = store.activations(tenant, "crossover", "production")
+        assert [each.start_ns for each in history] == [7, 2**62, None]
+        assert store.deployments(tenant, "crossover") == history[:1]
+
     def test_setting_what_is_active_adds_nothing(self, store: GraphStore, tenant: str) -> None:
         version = register(store, crossover(tenant))
         made = store.set_deployment(deployment(version), expected=None)

@@ -13,6 +13,7 @@ from tests.support.web import Web
 
 OPERATIONS = {
     "submit_strategy", "get_submission", "list_strategies", "get_strategy", "list_versions",
+    "get_history",
     "get_version", "activate_strategy", "deactivate_strategy", "append_points", "list_sources",
     "get_source", "trigger_pipeline", "list_executions", "get_status", "get_results",
     "get_result", "get_execution_nodes", "list_nodes", "get_node", "register_node", "get_lineage",

@@ -103,6 +103,7 @@ def test_a_strategy_shows_where_it_is_active(web: Web):
         "version": version,
         "since": "2025-11-24T16:00:00Z",
         "by": "tests",
+        "start": None,
     }
     shown = web.client.get(f"{SUBMIT}/momentum").get_json()
     assert shown["active"] == {"staging": version}
@@ -154,6 +155,8 @@ def test_an_activation_that_expects_another_version_is_a_conflict(web: Web):
         ("momentum/activate", {"environment": "moon"}, 422, "QMTL-500"),
         ("momentum/activate", {}, 422, "QMTL-500"),
         ("momentum/activate", {"environment": "staging", "version": "v1"}, 422, "QMTL-500"),
+        ("momentum/activate", {"environment": "staging", "start": "soon"}, 422, "QMTL-500"),
+        ("momentum/activate", {"environment": "staging", "start": 1}, 422, "QMTL-500"),
         ("momentum/deactivate", {"environment": "staging", "version": None}, 422, "QMTL-500"),
     ],
 )
