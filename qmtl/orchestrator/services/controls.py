@@ -32,7 +32,7 @@ class ControlService:
     def cancel(self, tenant: str, execution_id: str) -> Execution:
         """End an execution as CANCELLED; one that is cancelled already is answered as it stands.
 
-        Whatever runs of it is stopped within a third of a lease; what is committed stays.
+        Whatever runs of it is stopped within about a second; what is committed stays.
 
         Raises:
             HasEnded: It succeeded or failed.
