@@ -125,7 +125,8 @@ def build(
         source_limit_bytes=settings.source_limit_bytes,
         ttl_s=settings.submission_ttl_s,
     )
-    planner = Planner(Fabric(settings.slots, round(settings.crossing_s * 1e6)))
+    crossing_us = None if settings.crossing_s is None else round(settings.crossing_s * 1e6)
+    planner = Planner(Fabric(settings.slots, crossing_us))
     advancer = Advancer(
         s.ledger,
         recent,

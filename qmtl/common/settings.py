@@ -36,8 +36,8 @@ class Settings:
         flower_port: Port of Flower, which is bound to 127.0.0.1.
         slots: Most shards of a stage. Each node worker starts as many children, so with several
             workers it is the sum of what they should run at once.
-        crossing_s: What a stage is taken to cost beside its nodes, when an execution is planned: the
-            time from the end of its last shard to the first of the next.
+        crossing_s: What a stage is taken to cost beside its nodes, when an execution is planned:
+            the time from the end of its last shard to the first of the next; None to measure it.
         most_open: Executions that have not ended; past so many a trigger is told to come later.
         most_gap_buckets: Buckets that a trigger runs before its own where results are carried from
             one to the next and the line lacks them; past so many it is refused.
@@ -71,13 +71,13 @@ class Settings:
     api_keys: str = field(default="", repr=False)
     flower_port: int = 5555
     slots: int = 2
-    crossing_s: float = 0.006
+    crossing_s: float | None = None
     most_open: int = 20_000
     most_gap_buckets: int = 1_000
     connect_timeout_s: float = 3.0
     lease_s: float = 10.0
     reap_interval_s: float = 2.0
-    dispatch_deadline_s: float = 15.0
+    dispatch_deadline_s: float = 8.0
     node_timeout_s: float = 60.0
     node_timeout_max_s: float = 3_600.0
     node_memory_bytes: int = 1024 * MEBIBYTE
@@ -105,7 +105,8 @@ class Settings:
 
     def to_env(self) -> dict[str, str]:
         """Return the variables from which ``from_env`` reads this value back."""
-        return {f"QMTL_{f.name.upper()}": str(getattr(self, f.name)) for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {f"QMTL_{name.upper()}": str(v) for name, v in values.items() if v is not None}
 
 
 def _read(name: str, kind: str, text: str) -> str | int | float:

@@ -21,8 +21,10 @@ SOFT_SHUTDOWN_S = 3.0  # less than the supervisor waits before it kills
 PERIODIC_EXPIRY_S = 30.0  # so that a look of the reaper outlives a slow submission before it
 MIRROR_EVERY_S = 5.0
 
-# Redis has a list for each, and takes from the first that has a message; 0 comes first.
-PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 3, Priority.LOW: 9}
+# Redis has a list for each, and takes from the first that has a message; 0 comes first. One more
+# is added for an execution that has not begun: what has begun ends before anything new begins.
+PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 2, Priority.LOW: 4}
+BEGINNING = 1
 
 ROUTES = {
     "qmtl.control.*": {"queue": CONTROL},
@@ -57,7 +59,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # be, and the reaper recovers lost shards within seconds.
         "task_default_priority": PRIORITIES[Priority.NORMAL],
         "broker_transport_options": {
-            "priority_steps": sorted(PRIORITIES.values()),
+            "priority_steps": list(range(6)),
             "queue_order_strategy": "priority",
             "visibility_timeout": max(DAY_S, int(settings.node_timeout_max_s) * 4),
             "global_keyprefix": f"{{{settings.cell}}}:",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 from typing import Any
 
 from celery import Celery, chord, signature
@@ -13,7 +12,7 @@ from kombu.exceptions import ChannelError, OperationalError
 from qmtl.common.errors import Unavailable
 from qmtl.common.redis.connection import translated
 from qmtl.models.execution import Priority
-from qmtl.tasks.app import NODES, PRIORITIES
+from qmtl.tasks.app import BEGINNING, NODES, PRIORITIES
 
 CARRY_OUT = "qmtl.control.carry_out"
 ADVANCE = "qmtl.nodes.advance"
@@ -39,7 +38,11 @@ class CeleryDispatcher:
         priority: Priority = Priority.NORMAL,
     ) -> None:
         """Send an advance to a node worker."""
-        self._send(self._signature(ADVANCE, tenant, execution_id, stage, priority=priority))
+        self._send(
+            self._signature(
+                ADVANCE, tenant, execution_id, stage, priority=priority, beginning=stage == 0
+            )
+        )
 
     def shards(
         self,
@@ -78,11 +81,14 @@ class CeleryDispatcher:
         return int(declared.message_count)
 
     def _signature(
-        self, task: str, *args: str | int, priority: Priority = Priority.NORMAL
+        self,
+        task: str,
+        *args: str | int,
+        priority: Priority = Priority.NORMAL,
+        beginning: bool = False,
     ) -> Signature:
-        return signature(
-            task, args=args, immutable=True, app=self._app, priority=PRIORITIES[priority]
-        )
+        level = PRIORITIES[priority] + (BEGINNING if beginning else 0)
+        return signature(task, args=args, immutable=True, app=self._app, priority=level)
 
     def _send(self, message: Signature, *, link: Signature | None = None) -> None:
         try:

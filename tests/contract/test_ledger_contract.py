@@ -761,6 +761,25 @@ def test_shards_that_were_never_claimed_are_due_after_the_deadline(
     assert found == [Due("acme", execution_id, 0, (0, 2))]
 
 
+def test_what_nobody_claimed_is_held_back_while_it_may_just_wait_in_a_queue(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    never_planned = new_execution()
+    ledger.create(never_planned, {})
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    ledger.claim(execution_id, 0, 1, lease_s=SHORT_S)
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.due(limit=10, again_s=SHORT_S, unclaimed_s=SHORT_S, hold_back=True)
+    assert found == [Due("acme", execution_id, 0, (1,))]
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.due(limit=10, again_s=SHORT_S, unclaimed_s=SHORT_S)
+    assert {(due.execution_id, due.shards) for due in found} == {
+        (never_planned.id, ()),
+        (execution_id, (0, 1)),
+    }
+
+
 def test_a_shard_is_due_when_its_lease_ran_out(subject: LedgerUnderTest) -> None:
     ledger = subject.ledger
     execution_id = started(ledger, plan_of([["a"], ["b"]]))

@@ -319,9 +319,9 @@ class Ledgers(RuleBasedStateMachine):
     def half_the_memo_grows_old(self) -> None:
         self.pass_time(4 * 86_400.0)
 
-    @rule(unclaimed_s=st.sampled_from([0.0, 4.0, 1_000.0]))
-    def look_for_what_is_due(self, unclaimed_s: float) -> None:
-        self.both("due", limit=100, again_s=2.0, unclaimed_s=unclaimed_s)
+    @rule(unclaimed_s=st.sampled_from([0.0, 4.0, 1_000.0]), hold_back=st.booleans())
+    def look_for_what_is_due(self, unclaimed_s: float, hold_back: bool) -> None:
+        self.both("due", limit=100, again_s=2.0, unclaimed_s=unclaimed_s, hold_back=hold_back)
 
     @rule(nodes=st.dictionaries(st.sampled_from(NODES), st.integers(0, 9)))
     def learn(self, nodes: dict[str, int]) -> None:

@@ -27,7 +27,7 @@ class HistoryReader:
         """Return what every window and query of the nodes stands for now; one round trip.
 
         An execution without an environment sees no other strategy; one with inline inputs has no
-        history of its own.
+        history of its own; a shadow reads its environment's.
         """
         return self._resolved(execution, nodes, spec, self._peers(execution, nodes))
 
@@ -84,7 +84,7 @@ def _kept(value: bytes | None) -> bytes:
 
 
 def _line(execution: Execution, question: Question) -> Line:
-    if question.kind == "window":
+    if question.kind == "window" and not execution.shadow:
         return execution.line
     return Line(
         tenant=execution.tenant, strategy=question.strategy, environment=execution.environment

@@ -466,7 +466,9 @@ class Ledger(Protocol):
         Not all are kept for ever.
         """
 
-    def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
+    def due(
+        self, *, limit: int, again_s: float, unclaimed_s: float, hold_back: bool = False
+    ) -> list[Due]:
         """Return executions whose time has come, and put their next time ``again_s`` away.
 
         That time doubles with each return, up to sixteen times ``again_s``, until something of the
@@ -477,7 +479,8 @@ class Ledger(Protocol):
         an advance as soon as its stage is done, and one that has not ended ``expires_s`` after it
         was created or reopened; claims and renewals are refused from then on. An ordered one is due
         at once when its turn comes and not before, also one that is to be settled. Whatever becomes
-        due later than an execution was returned brings it back before ``again_s`` are over.
+        due later than an execution was returned brings it back before ``again_s`` are over. With
+        ``hold_back``, what nobody claimed yet is not due: it is looked at again after ``again_s``.
         """
 
     def counts(self) -> dict[ExecutionState, int]:

@@ -18,6 +18,7 @@ from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
 SLACK = 1.15  # how much looser a kept cut may be under new costs
+CROSSING_US = 6_000  # what a stage is taken to cost before one was measured
 NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
 
 
@@ -27,11 +28,11 @@ class Fabric:
 
     Attributes:
         slots: How many shards may run at once.
-        crossing_us: What a stage costs beside its nodes, in microseconds, until it is measured.
+        crossing_us: What a stage costs beside its nodes, in microseconds; None to measure it.
     """
 
     slots: int
-    crossing_us: int
+    crossing_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,11 @@ class Planner:
             lookups: What every window and query of the nodes resolved to.
             keys: The call key of each node; none where nothing is reused or found again.
             cost_us: What each node took lately; None, or none at all, where that is unknown.
-            crossing_us: What a stage cost lately beside its nodes; None where that is unknown.
+            crossing_us: What a stage cost lately beside its nodes; None where that is unknown. It
+                counts where the fabric does not say it.
             there: Ids of nodes that need not run.
         """
-        crossing = crossing_us or self._fabric.crossing_us
+        crossing = self._fabric.crossing_us or crossing_us or CROSSING_US
         costs = tuple([each or 0 for each in cost_us]) or (0,) * len(shape.nodes)
         return Plan(
             nodes=shape.nodes,

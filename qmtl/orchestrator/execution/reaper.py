@@ -12,8 +12,7 @@ from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore
 
 BATCH = 100
-LONG_QUEUE = 20  # messages; so many more, and the reaper waits as long again
-MOST_PATIENCE = 10.0
+LONG_QUEUE = 20  # messages: while so many wait, what nobody claimed is one of them
 EXPIRED = ErrorRecord(
     code=DEADLINE_PASSED, message="It had not ended when the time that its trigger gave was over."
 )
@@ -52,12 +51,14 @@ class Reaper:
         """Send again what is due, once; a burst larger than a batch waits for the next look.
 
         What was sent has the time of a first message before it is sent once more: otherwise each
-        look would lengthen a queue that is only slow.
+        look would lengthen a queue that is only slow. While the queue is long, only shards whose
+        lease ran out are sent again.
         """
         found = self._ledger.due(
             limit=BATCH,
             again_s=self._lease_s / 2,
-            unclaimed_s=self._unclaimed_s * self._patience(),
+            unclaimed_s=self._unclaimed_s,
+            hold_back=self._queue_is_long(),
         )
         for due in found:
             self._send(due)
@@ -66,13 +67,15 @@ class Reaper:
             self._dispatcher.submission(tenant, submission_id)
         return Reaped(executions=len(found), submissions=len(submissions))
 
-    def _patience(self) -> float:
-        """Return how much longer than usual a message may wait: while many do, none is lost."""
+    def _queue_is_long(self) -> bool:
+        """Whether what nobody claimed may just wait its turn; sent again, it would be in the way.
+
+        A message that was lost meanwhile is sent again once the queue is short.
+        """
         try:
-            queued = self._dispatcher.queued()
+            return self._dispatcher.queued() >= LONG_QUEUE
         except Unavailable:
-            return 1.0
-        return min(MOST_PATIENCE, 1.0 + queued / LONG_QUEUE)
+            return True
 
     def _waiting_submissions(self, now_ms: int) -> list[tuple[str, str]]:
         old_ms = now_ms - int(self._unclaimed_s * 1_000)

@@ -20,6 +20,11 @@ def test_a_value_of_the_wrong_kind_names_its_variable(text: str) -> None:
         Settings.from_env({"QMTL_SLOTS": text})
 
 
+def test_a_setting_that_may_be_left_out_is_no_variable() -> None:
+    assert "QMTL_CROSSING_S" not in Settings().to_env()
+    assert Settings.from_env({"QMTL_CROSSING_S": "0.01"}).crossing_s == 0.01
+
+
 def test_no_secret_shows_in_the_representation() -> None:
     settings = Settings(
         graph_password="hush",
@@ -33,5 +38,6 @@ def test_no_secret_shows_in_the_representation() -> None:
 def test_the_reference_lists_every_setting_with_its_default() -> None:
     text = REFERENCE.read_text()
     for field in fields(Settings):
-        default = f"`{field.default}`" if field.default != "" else "none"
+        words = {"": "none", None: "measured"}
+        default = words.get(field.default, f"`{field.default}`")
         assert f"| `QMTL_{field.name.upper()}` | {default} |" in text

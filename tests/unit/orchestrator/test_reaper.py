@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from qmtl.models.strategy import Submission, SubmissionState
-from qmtl.orchestrator.execution.reaper import Reaper
+from qmtl.orchestrator.execution.reaper import LONG_QUEUE, Reaper
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
 from qmtl.registry.db.memory.state_store import MemoryStateStore
 from tests.support.fabric import Fabric
-from tests.support.ledgers import memory_ledger
+from tests.support.ledgers import memory_ledger, new_execution
 
 DEADLINE_MS = 15_000
+
+
+def test_an_execution_that_waits_behind_a_long_queue_is_not_sent_again() -> None:
+    under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0)
+    execution = new_execution()
+    under.ledger.create(execution, {})
+    for _ in range(LONG_QUEUE):
+        fabric.advance("acme", "another", 0)
+    under.pass_time(100.0)
+    assert reaper.look(now_ms=0).executions == 0
+    fabric.waiting.clear()
+    under.pass_time(100.0)
+    assert reaper.look(now_ms=0).executions == 1
+    assert fabric.waiting == [("advance", ("acme", execution.id, 0))]
 
 
 def test_a_submission_that_waits_is_sent_once_in_each_deadline() -> None:

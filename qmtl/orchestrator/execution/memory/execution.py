@@ -222,8 +222,11 @@ class LiveExecution:
         self.look_ms = int(min(at_ms, over_ms)) if over_ms > now_ms else at_ms
         self.returned += 1
 
-    def look(self, now_ms: int, unclaimed_ms: int, *, has_turn: bool) -> Due | float:
-        """Return what is due, or else the next time at which something could be."""
+    def look(self, now_ms: int, unclaimed_ms: int, held_ms: int, *, has_turn: bool) -> Due | float:
+        """Return what is due, or else the next time at which something could be.
+
+        What nobody claimed is not due before ``held_ms``.
+        """
         tenant, id_, stage = self.execution.tenant, self.execution.id, self.execution.stage
         if self.landed:
             return Due(tenant, id_, -1, ()) if has_turn else now_ms + WAITING_MS
@@ -232,9 +235,10 @@ class LiveExecution:
         if self.state is ExecutionState.PENDING:
             if not has_turn:
                 return min(now_ms + WAITING_MS, self.expires_ms)
-            at = self.opened_ms + unclaimed_ms if self.ready_ms is None else self.ready_ms
+            opened = self.opened_ms + unclaimed_ms
+            at = max(opened if self.ready_ms is None else self.ready_ms, held_ms)
             return min(at, self.expires_ms) if at > now_ms else Due(tenant, id_, -1, ())
-        never = self.began_ms + unclaimed_ms
+        never = max(self.began_ms + unclaimed_ms, held_ms)
         times = {
             k: shard.lease_ends_ms if shard.token else never
             for k, shard in self._stage_shards().items()

@@ -467,15 +467,18 @@ class MemoryLedger:
         with self._lock:
             return [self._histories.replaced(line, node_id, interval_ms, at) for at in buckets_ms]
 
-    def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
+    def due(
+        self, *, limit: int, again_s: float, unclaimed_s: float, hold_back: bool = False
+    ) -> list[Due]:
         with self._lock:
             now = self._clock()
+            held_ms = now + max(_milliseconds(again_s), 1) if hold_back else 0
             found: list[Due] = []
             for known in sorted(self._live.values(), key=lambda k: k.look_ms or 0):
                 if known.look_ms is None or known.look_ms > now or len(found) >= limit:
                     continue
                 has_turn = self._lines.has_turn(known.execution)
-                seen = known.look(now, _milliseconds(unclaimed_s), has_turn=has_turn)
+                seen = known.look(now, _milliseconds(unclaimed_s), held_ms, has_turn=has_turn)
                 if isinstance(seen, Due):
                     found.append(seen)
                     known.put_away(now, _milliseconds(again_s))

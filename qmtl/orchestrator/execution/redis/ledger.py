@@ -278,9 +278,15 @@ class RedisLedger(RedisReads):
         return AdvanceStatus(reply.decode())
 
     @translated()
-    def due(self, *, limit: int, again_s: float, unclaimed_s: float) -> list[Due]:
+    def due(
+        self, *, limit: int, again_s: float, unclaimed_s: float, hold_back: bool = False
+    ) -> list[Due]:
         found = self._due.run(
-            self._key("due"), limit, _milliseconds(again_s), _milliseconds(unclaimed_s)
+            self._key("due"),
+            limit,
+            _milliseconds(again_s),
+            _milliseconds(unclaimed_s),
+            int(hold_back),
         )
         return [
             Due(

@@ -10,11 +10,14 @@ import msgspec
 import redis
 from msgspec.structs import replace
 
+from qmtl.common.recent import Recent
 from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
 from qmtl.models.strategy import Deployment, StrategyVersion, Submission, SubmissionState
 from qmtl.registry.db.redis.scripts import script
 from qmtl.registry.db.submissions import fingerprint, pauses, unknown_submission, used_otherwise
+
+MOST_NODES = 20_000  # of the versions that a process keeps; a node takes one or two kilobytes
 
 
 class _Outcome(msgspec.Struct, frozen=True):
@@ -30,6 +33,7 @@ class RedisStateStore:
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
+        self._versions: Recent[StrategyVersion] = Recent(MOST_NODES, lambda v: len(v.spec.nodes))
         self._keys = keys
         self._unfinished = keys("submissions", "unfinished")
 
@@ -48,8 +52,16 @@ class RedisStateStore:
 
     @translated()
     def get_version(self, tenant: str, strategy: str, version: str) -> StrategyVersion | None:
-        record: Any = self._client.get(self._version(tenant, strategy, version))
-        return None if record is None else msgspec.json.decode(record, type=StrategyVersion)
+        key = self._version(tenant, strategy, version)
+        kept = self._versions.get(key)
+        if kept is None:
+            record: Any = self._client.get(key)
+            if record is None:
+                return None
+            kept = msgspec.json.decode(record, type=StrategyVersion)
+            if kept.complete:  # it never changes; another one may still be completed
+                self._versions.keep(key, kept)
+        return kept
 
     def put_deployment(self, deployment: Deployment) -> None:
         self.put_deployments([deployment])

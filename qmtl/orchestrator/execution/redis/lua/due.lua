@@ -8,14 +8,21 @@
 --        3 ms until one that is returned is looked at again; twice as many each time that nothing
 --        of it was claimed since, up to sixteen times
 --        4 ms after which an execution without plan, or a shard never claimed, is due
+--        5 '1' where these are held back: they are looked at again, not returned
 -- Reply  a list of {tenant, execution id, stage, 'shard,shard,...', 1 where its time is over}
 
 local now = now_ms()
 local limit, again, unclaimed = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local held_back = ARGV[5] == '1'
 local MOST_LOOKS = 2000 -- bounds the time for which the server is held
 local MOST_DOUBLINGS = 4
 local WAITING_MS = 60000 -- between looks at one whose turn will make it due
 local found = {}
+
+-- When something is due that nobody claimed.
+local function unclaimed_at(at)
+  return held_back and math.max(at, now + math.max(again, 1)) or at
+end
 
 -- Return the shards that are due, and else the next time at which one could be.
 local function due_shards(shards, stage, began)
@@ -25,7 +32,7 @@ local function due_shards(shards, stage, began)
     local name = stage .. ':' .. shard
     local fields = redis.call('HMGET', shards, name .. ':done', name .. ':lease')
     if not fields[1] then
-      local at = fields[2] and tonumber(fields[2]) or began + unclaimed
+      local at = fields[2] and tonumber(fields[2]) or unclaimed_at(began + unclaimed)
       if at <= now then
         due[#due + 1] = shard
       else
@@ -57,7 +64,7 @@ local function look(id)
     if line ~= '' and not is_its_turn(line, id) then
       return nil, now + WAITING_MS, over
     end
-    local at = tonumber(ready or digits(tonumber(opened) + unclaimed))
+    local at = unclaimed_at(tonumber(ready or digits(tonumber(opened) + unclaimed)))
     if at <= now then
       return { tenant, id, '-1', '', 0 }, nil, over
     end
