@@ -217,7 +217,6 @@ class GapTooLong(Conflict):
     code = "QMTL-408"
 
 
-
 # What a node's record may say went wrong; never raised across a process.
 NODE_RAISED = "QMTL-410"
 NODE_TIMED_OUT = "QMTL-411"
