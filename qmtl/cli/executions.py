@@ -27,7 +27,10 @@ STATUS_FIELDS = ("id", "strategy", "environment", "version", "as_of", "attempt",
 @click.command()
 @click.argument("name")
 @environment
-@click.option("--version", help="A version instead of an environment's active one.")
+@click.option(
+    "--version",
+    help="A version instead of the active one; with --environment, it reads the histories there.",
+)
 @as_of
 @targets
 @click.option(
@@ -58,8 +61,8 @@ def trigger(
     as_json: bool,
 ) -> None:
     """Start an execution of a strategy."""
-    if (environment is None) == (version is None):
-        raise click.UsageError("Give either --environment or --version.")
+    if environment is None and version is None:
+        raise click.UsageError("Give --environment, --version or both.")
     with Client(session.url) as client:
         execution = client.trigger_pipeline(
             name,

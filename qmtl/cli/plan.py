@@ -18,7 +18,10 @@ TOTALS = ("plan", "queue", "fetch", "execute", "commit", "other")
 @click.command()
 @click.argument("name", required=False)
 @environment
-@click.option("--version", help="A version instead of an environment's active one.")
+@click.option(
+    "--version",
+    help="A version instead of the active one; with --environment, it reads the histories there.",
+)
 @click.option("--execution", "execution_id", help="Show how this execution went instead.")
 @as_of
 @targets
@@ -37,8 +40,8 @@ def plan(
     """Show the plan that a trigger of a strategy would get now, or that of an execution."""
     if (name is None) == (execution_id is None):
         raise click.UsageError("Name either a strategy or --execution.")
-    if name is not None and (environment is None) == (version is None):
-        raise click.UsageError("Give either --environment or --version.")
+    if name is not None and environment is None and version is None:
+        raise click.UsageError("Give --environment, --version or both.")
     with Client(session.url) as client:
         found = (
             client.get_plan(str(execution_id))

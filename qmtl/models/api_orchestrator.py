@@ -14,13 +14,17 @@ MAX_TARGETS = 10_000
 
 
 class PlanBody(Wire):
-    """What is to run: an environment, or a version by name."""
+    """What is to run: an environment's version, or one by name, which may read its histories."""
 
     strategy = fields.String(required=True, validate=NAME, metadata={"examples": ["golden_cross"]})
     environment = fields.String(
         allow_none=True,
         validate=ENVIRONMENT,
-        metadata={"description": "Run the version that is active there.", "examples": ["staging"]},
+        metadata={
+            "description": "Run the version that is active there; beside a version, read the "
+            "histories of this environment and write none.",
+            "examples": ["staging"],
+        },
     )
     version = fields.String(
         allow_none=True,
@@ -41,9 +45,9 @@ class PlanBody(Wire):
     )
 
     @validates_schema
-    def _names_one_of_two(self, data: dict[str, Any], **_: Any) -> None:
-        if (data.get("environment") is None) == (data.get("version") is None):
-            raise ValidationError("Name either an environment or a version.", "environment")
+    def _names_something(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("environment") is None and data.get("version") is None:
+            raise ValidationError("Name an environment, a version or both.", "environment")
 
 
 class TriggerBody(PlanBody):

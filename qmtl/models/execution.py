@@ -84,11 +84,13 @@ class Execution(Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: Hash of line, version, bucket, targets and cause, 32 hex characters.
-        environment: Whose active version it runs; None where a version was named.
+        environment: Whose active version it runs, or whose histories it reads (``shadow``); else
+            None.
         adhoc: Whether its line is its own (inline inputs, or a named version).
+        shadow: Whether a named version reads an environment's histories, and writes none.
         targets: Bindings asked for; empty for all.
-        cause: What made it: ``bucket``, ``key:…``, ``manual:…``, or ``repair:`` and what landed at an
-            earlier bucket.
+        cause: What made it: ``bucket``, ``key:…``, ``manual:…``, ``replay:…``, or ``repair:`` and
+            what landed at an earlier bucket.
         attempt: Counts resumes and retries, from 1.
         priority: ``low``, ``normal`` or ``high``: which of two that wait is run first.
         expires_s: Seconds after its creation at which it ends as FAILED if it runs still.
@@ -116,6 +118,7 @@ class Execution(Struct, frozen=True, kw_only=True):
     created_ms: int
     priority: Priority = Priority.NORMAL
     expires_s: float | None = None
+    shadow: bool = False
     ordered: bool = False
     repairs_ns: int | None = None
     replays: str | None = None

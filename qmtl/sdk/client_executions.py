@@ -44,7 +44,8 @@ class ExecutionRequests(Requesting):
 
         Args:
             strategy: Its name.
-            environment: Whose active version runs; either this or ``version``.
+            environment: Whose active version runs; or, beside a ``version``, whose histories that
+                one reads (it writes none).
             version: The version that runs, on a line of its own.
             as_of: RFC 3339 text, nanoseconds or an aware datetime; default: the server's now.
             targets: Bindings wanted; default: all.

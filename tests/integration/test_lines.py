@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from qmtl.bootstrap import Stores, System, build, connect
-from qmtl.common.errors import GapTooLong
+from qmtl.common.errors import GapTooLong, InvalidRequest
 from qmtl.common.settings import Settings
 from qmtl.common.timeline import MILLISECOND, format_time, parse_interval, parse_time
 from qmtl.models.execution import Execution, ExecutionState
 from qmtl.sdk import Pipeline
 from tests.support.fabric import Fabric
-from tests.support.pipeline import memory, submit, trigger
+from tests.support.pipeline import memory, submit, trigger, values
 from tests.support.servers import settings_of
 
 HEADER = """
@@ -380,6 +380,36 @@ def test_an_activation_says_where_it_starts(system: System, fabric: Fabric, tena
     assert [each.start_ns for each in made] == [parse_time(day(5)), None]
     deployment = system.registry.deployment(tenant, "lined", "development")
     assert deployment == made[0]
+
+
+# --- shadows -----------------------------------------------------------------------------------
+
+
+def test_a_shadow_reads_the_histories_of_an_environment_and_writes_none(
+    system: System, fabric: Fabric, tenant: str
+) -> None:
+    deploy(system, fabric, tenant)
+    send(system, tenant, closes_of())
+    for number in (3, 4, 5):
+        run(system, fabric, tenant, number)
+    before = histories(system, tenant)
+    other = submit(system, fabric, tenant, CARRIED).result  # without what sums pairs
+    assert other is not None
+    asked = {"version": other["version"], "as_of_ns": parse_time(day(7))}
+    alone = trigger(system, tenant, strategy="lined", environment=None, **asked)
+    shadow = trigger(system, tenant, strategy="lined", **asked)
+    fabric.deliver(system)
+    assert values(system, tenant, alone)["top"] == 3.0
+    assert values(system, tenant, shadow)["top"] == 4.0
+    assert histories(system, tenant) == before
+    with pytest.raises(InvalidRequest, match="takes no inputs"):
+        trigger(
+            system,
+            tenant,
+            strategy="lined",
+            **asked,
+            inputs={"prices": [{"ts": day(3), "close": 1.0}]},
+        )
 
 
 # --- history -----------------------------------------------------------------------------------

@@ -93,12 +93,14 @@ class TriggerService:
     ) -> tuple[Execution, bool]:
         """Create an execution, or return the one that the same idempotency key made before.
 
+        With an environment alone its active version runs on the strategy's line. A named version
+        has a line of its own; with an environment too, it reads that one's histories (a shadow).
         Without a requested ``as_of`` it runs at ``at_ns``, the present. One that has not ended
         after ``expires_s`` seconds ends as FAILED.
 
         Raises:
-            InvalidRequest: Not exactly one of environment and version is given, or an input is no
-                source.
+            InvalidRequest: Neither environment nor version is given, or both with inputs, or an
+                input is no source.
             NotActive: Nothing is active in the environment.
             UnknownStrategy, UnknownVersion, UnknownTarget: It does not exist.
             MissingData: A source has no point that is visible at ``as_of``.
@@ -158,6 +160,13 @@ class TriggerService:
         found = self._version(tenant, strategy, environment, version)
         nodes = required(found.spec, tuple(targets))
         given = points_from_inputs(inputs or {}, found.spec)
+        shadow = environment is not None and version is not None
+        if shadow and given:
+            raise InvalidRequest(
+                "A version that reads an environment's histories takes no inputs.",
+                hint="Name the version alone.",
+                fields={"inputs": ["Not with both environment and version."]},
+            )
         self._check_data(tenant, _windows(nodes, as_of_ns), given, found.spec)
         adhoc = bool(given) or version is not None
         execution = new_execution(
@@ -170,6 +179,7 @@ class TriggerService:
             by=by,
             at_ms=at_ns // MILLISECOND,
         )
+        execution = replace(execution, shadow=shadow)
         return Draft(
             execution,
             {variable: encode_points(points) for variable, points in given.items()},
@@ -245,11 +255,18 @@ class TriggerService:
     def _version(
         self, tenant: str, strategy: str, environment: str | None, version: str | None
     ) -> StrategyVersion:
-        if (environment is None) == (version is None):
+        names = f"Environments are {', '.join(ENVIRONMENTS)}."
+        if environment is None and version is None:
             raise InvalidRequest(
-                "A trigger names either an environment or a version.",
-                hint=f"Environments are {', '.join(ENVIRONMENTS)}.",
-                fields={"environment": ["Exactly one of environment and version."]},
+                "A trigger names an environment, a version or both.",
+                hint=names,
+                fields={"environment": ["An environment, a version or both."]},
+            )
+        if environment not in (None, *ENVIRONMENTS):
+            raise InvalidRequest(
+                f"There is no environment {environment!r}.",
+                hint=names,
+                fields={"environment": [names]},
             )
         if version is not None:
             return self._registry.get_nodes(tenant, strategy, version)

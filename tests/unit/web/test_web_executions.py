@@ -90,7 +90,7 @@ def test_a_wait_that_is_too_short_shows_the_execution_as_it_stands(web: Web):
     [
         {"environment": "staging"},
         {"strategy": "momentum"},
-        {"strategy": "momentum", "environment": "staging", "version": "0" * 32},
+        {"strategy": "momentum", "environment": "moon", "version": "0" * 32},
         {"strategy": "momentum", "environment": "moon"},
         {"strategy": "momentum", "version": "latest"},
         {"strategy": "two words", "environment": "staging"},
