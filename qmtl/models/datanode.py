@@ -144,16 +144,16 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
 
     def upstream(self) -> tuple[str, ...]:
         """Return the bindings that this node reads in the same bucket."""
-        return tuple(i.binding for i in self.inputs if isinstance(i, NodeInput))
+        return tuple([i.binding for i in self.inputs if type(i) is NodeInput])
 
     def sources(self) -> tuple[str, ...]:
         """Return the variables of the sources that this node reads."""
-        return tuple(i.variable for i in self.inputs if isinstance(i, SourceInput))
+        return tuple([i.variable for i in self.inputs if type(i) is SourceInput])
 
     def looks_back_at(self) -> tuple[str, ...]:
         """Return the bindings whose earlier results this node reads, its own among them."""
-        return tuple(i.binding for i in self.inputs if isinstance(i, WindowInput))
+        return tuple([i.binding for i in self.inputs if type(i) is WindowInput])
 
     def queries(self) -> tuple[QuerySpec, ...]:
         """Return the queries that this node reads."""
-        return tuple(i.query for i in self.inputs if isinstance(i, QueryInput))
+        return tuple([i.query for i in self.inputs if type(i) is QueryInput])

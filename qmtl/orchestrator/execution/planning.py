@@ -17,6 +17,7 @@ from qmtl.orchestrator.execution.keys import seeds
 from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
+PAYS = 0.8  # of the time as one shard: what is left of it when several are worth their messages
 SLACK = 1.15  # how much looser a kept cut may be under new costs
 CROSSING_US = 6_000  # what a stage is taken to cost before one was measured
 NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
@@ -166,6 +167,8 @@ class _Work:
             slots=self.slots,
             crossing_s=self.crossing_us / 1e6,
         )
+        if found.estimate_s > PAYS * found.serial_s:
+            return ((tuple(places),),)
         return tuple(
             tuple(tuple([places[i] for i in shard]) for shard in stage) for stage in found.stages
         )
