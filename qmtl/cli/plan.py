@@ -63,6 +63,8 @@ def _show(plan: dict[str, Any]) -> None:
         f"{plan['strategy']} {plan['version'][:8]} at {plan['as_of']}: {len(plan['nodes'])} nodes "
         f"in {len(stages)} stages and {shards} shards, {plan['reused']} reused."
     )
+    if plan["before"]:
+        click.echo(f"Before it, {plan['before']} earlier buckets of its line are executed.")
     one = _time(plan["serial_ms"])
     click.echo(f"Estimated {_time(plan['estimated_ms'])}; in one shard {one}.")
     click.echo()

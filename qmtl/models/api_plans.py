@@ -106,6 +106,9 @@ class PlanView(Wire):
     serial_ms = milliseconds("serial_us", description="The same nodes one after the other.")
     crossing_ms = milliseconds("crossing_us", description="What a stage costs beside its nodes.")
     reused = fields.Integer(metadata={"description": "Nodes whose results are taken over."})
+    before = fields.Integer(
+        metadata={"description": "Executions of earlier buckets that a trigger would run first."}
+    )
     stages = fields.List(fields.Nested(StagePlanView))
     nodes = fields.List(fields.Nested(PlannedNodeView))
     totals = fields.Nested(TotalsView, allow_none=True)

@@ -106,6 +106,7 @@ class PlanView:
         serial_us: The same nodes in one shard.
         crossing_us: What a stage is taken to cost beside its nodes.
         reused: How many nodes are not computed because their result is there.
+        before: How many executions of earlier buckets a trigger would run first.
         totals: None before something has run.
     """
 
@@ -117,6 +118,7 @@ class PlanView:
     serial_us: int
     crossing_us: int
     reused: int
+    before: int = 0
     totals: Totals | None = None
 
 
@@ -128,6 +130,7 @@ def view(
     records: Mapping[str, NodeRecord],
     shards: Sequence[ShardRecord] = (),
     reused: Collection[str] = (),
+    before: int = 0,
 ) -> PlanView:
     """Return a plan as it is shown.
 
@@ -138,6 +141,7 @@ def view(
         records: Of its nodes, as far as there are any.
         shards: How its shards went; none where it was not run.
         reused: Ids of nodes whose results would be taken over, where it was not run.
+        before: How many executions of earlier buckets would run first.
     """
     costs = [*plan.cost_us, *[0] * (len(plan.nodes) - len(plan.cost_us))]
     estimates = [estimated_us(cost) for cost in costs]
@@ -158,6 +162,7 @@ def view(
         serial_us=open_us + plan.crossing_us if stages else 0,
         crossing_us=plan.crossing_us,
         reused=sum(n.state is NodeState.REUSED for n in nodes),
+        before=before,
         totals=_totals(execution, stages),
     )
 

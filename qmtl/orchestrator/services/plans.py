@@ -72,7 +72,8 @@ class PlanService:
     ) -> PlanView:
         """Return the plan that a trigger would get now; it may raise as ``TriggerService.trigger``.
 
-        What is reused is what the memo names; a result that has gone meanwhile is computed.
+        What is reused is what the memo names; a result that has gone meanwhile is computed. Where
+        earlier buckets of the line come first, histories are those before them.
         """
         draft = self._triggers.draft(
             tenant,
@@ -93,6 +94,7 @@ class PlanService:
             created=False,
             records={},
             reused={each.record.node_id for each in prepared.reused},
+            before=len(draft.before),
         )
 
     def _preparation(self, draft: Draft) -> Preparation:

@@ -199,3 +199,25 @@ def test_an_execution_shows_what_its_nodes_and_shards_took(system, fabric):
     records = [shard.record for stage in found.stages for shard in stage.shards]
     assert all(record is not None and record.done_ms for record in records)
     assert found.totals is not None
+
+
+CARRIED = """\
+from qmtl.sdk import node, source, strategy, window
+
+strategy("carried", interval="1d")
+
+prices = source(name="shop.prices", columns=["close"], interval="1d", period=1)
+
+
+@node(inputs={"past": window("self", 1)})
+def total(prices, past):
+    return float(prices.iloc[-1]) + (past[-1] if past else 0.0)
+"""
+
+
+def test_a_plan_counts_the_earlier_buckets_that_come_first(system, fabric):
+    deploy(system, fabric, TENANT, CARRIED)
+    trigger(system, TENANT, "carried", as_of_ns=parse_time("2026-11-17"))
+    fabric.deliver(system)
+    found = system.orchestrator.plan_pipeline(TENANT, **asked(strategy="carried"))
+    assert found.before == 2  # the 18th and the 19th
