@@ -235,16 +235,19 @@ def test_a_trigger_without_data_names_the_source_and_the_way_out(
         trigger(system, tenant, as_of_ns=parse_time("2026-11-16"))
 
 
-def test_a_trigger_names_an_environment_or_a_version_but_not_both(
+def test_a_trigger_names_an_environment_or_a_version_or_both(
     system: System, fabric: Fabric, tenant: str
 ) -> None:
     version = deploy(system, fabric, tenant)
-    with pytest.raises(InvalidRequest, match="either"):
-        trigger(system, tenant, version=version)
-    execution = trigger(system, tenant, version=version, environment=None)
-    fabric.deliver(system)
-    assert values(system, tenant, execution) == EXPECTED
-    assert execution.adhoc
+    with pytest.raises(InvalidRequest, match="an environment, a version or both"):
+        trigger(system, tenant, environment=None)
+    with pytest.raises(InvalidRequest, match="no environment 'moon'"):
+        trigger(system, tenant, version=version, environment="moon")
+    for environment in (None, "development"):
+        execution = trigger(system, tenant, version=version, environment=environment)
+        fabric.deliver(system)
+        assert values(system, tenant, execution) == EXPECTED
+        assert execution.adhoc
 
 
 def test_a_rejected_strategy_leaves_nothing_behind(
