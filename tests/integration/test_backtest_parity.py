@@ -121,6 +121,24 @@ def test_a_strategy_gives_the_digests_of_its_buckets_triggered_one_by_one(
     pd.testing.assert_frame_equal(backtest.digests, several.digests)
 
 
+@pytest.mark.parametrize("text", [CARRIED, ACROSS], ids=["carried", "across"])
+def test_a_line_whose_last_bucket_alone_is_triggered_fills_up_from_its_start(
+    system: System, fabric: Fabric, tenant: str, text: str
+) -> None:
+    deploy(system, fabric, tenant, [text], start=FIRST)
+    own = Pipeline.from_source(text)
+    served(system, fabric, tenant, own, LAST)
+    digests = own.backtest({"prices": PRICES}, FIRST, LAST).digests
+    for node in own.nodes:
+        history = system.orchestrator.get_history(
+            tenant, own.spec.name, "development", node.name, count=100
+        )
+        there = {pd.Timestamp(p.bucket_ms, unit="ms", tz="UTC"): p.digest for p in history.points}
+        expected = digests[node.name].dropna()
+        assert there == dict(expected.iloc[-node.max_history :].items())
+        assert there
+
+
 def test_analyzers_over_one_another_give_the_digests_of_buckets_triggered_one_by_one(
     system: System, fabric: Fabric, tenant: str
 ) -> None:
@@ -144,11 +162,17 @@ def times(step: str) -> list[str]:
     return [format_time(at_ns) for at_ns in moments]
 
 
-def deploy(system: System, fabric: Fabric, tenant: str, texts: Sequence[str]) -> None:
+def deploy(
+    system: System, fabric: Fabric, tenant: str, texts: Sequence[str], start: str | None = None
+) -> None:
     for text in texts:
         registered = submit(system, fabric, tenant, text).result
         assert registered is not None
-        asked = {"strategy": registered["strategy"], "environment": "development"}
+        asked = {
+            "strategy": registered["strategy"],
+            "environment": "development",
+            "start_ns": None if start is None else parse_time(start),
+        }
         system.orchestrator.submit(tenant, operation="activate_strategy", request=asked, by="me")
         fabric.deliver(system)
     rows = [{"ts": format_time(ts.value), "close": close} for ts, close in PRICES.items()]
