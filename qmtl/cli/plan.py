@@ -58,13 +58,14 @@ def plan(
 
 def _show(plan: dict[str, Any]) -> None:
     stages = plan["stages"]
-    shards = sum(len(stage["shards"]) for stage in stages)
+    shards = _count(sum(len(stage["shards"]) for stage in stages), "shard")
+    nodes = _count(len(plan["nodes"]), "node")
     click.echo(
-        f"{plan['strategy']} {plan['version'][:8]} at {plan['as_of']}: {len(plan['nodes'])} nodes "
-        f"in {len(stages)} stages and {shards} shards, {plan['reused']} reused."
+        f"{plan['strategy']} {plan['version'][:8]} at {plan['as_of']}: {nodes} "
+        f"in {_count(len(stages), 'stage')} and {shards}, {plan['reused']} reused."
     )
     if plan["before"]:
-        click.echo(f"Before it, {plan['before']} earlier buckets of its line are executed.")
+        click.echo(f"Before it, {_count(plan['before'], 'earlier bucket')} of its line must run.")
     one = _time(plan["serial_ms"])
     click.echo(f"Estimated {_time(plan['estimated_ms'])}; in one shard {one}.")
     click.echo()
@@ -112,6 +113,10 @@ def _node(node: dict[str, Any]) -> tuple[str, ...]:
         _time(node["took_ms"]),
         node["state"] or "-",
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _time(ms: float | None) -> str:

@@ -126,7 +126,7 @@ def test_compare_tells_the_rows_that_changed(active: Shell) -> None:
 def test_a_plan_is_shown_before_and_after(active: Shell) -> None:
     before = active("plan", "tiny", "-e", "staging", *AT)
     assert before.exit_code == 0, before.stderr
-    assert "2 nodes in 1 stages and 1 shards, 0 reused." in before.stdout
+    assert "2 nodes in 1 stage and 1 shard, 0 reused." in before.stdout
     execution = run(active)
     after = active("plan", "--execution", execution["id"])
     assert "Where the time went: plan " in after.stdout
