@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qmtl.models.execution import ExecutionState
 from qmtl.models.strategy import Submission, SubmissionState
 from qmtl.orchestrator.execution.reaper import LONG_QUEUE, Reaper
 from qmtl.registry.api import Registry
@@ -55,3 +56,19 @@ def test_a_submission_that_waits_is_sent_once_in_each_deadline() -> None:
     assert [reaper.look(now_ms=at).submissions for at in looks] == [0, 1, 0, 0, 1]
     state.move_submission("acme", "s", SubmissionState.DONE, at_ms=2 * DEADLINE_MS + 2)
     assert reaper.look(now_ms=9 * DEADLINE_MS).submissions == 0
+
+
+def test_what_stood_behind_an_execution_whose_time_is_over_is_sent_at_once() -> None:
+    under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=60.0)
+    first, second = (
+        new_execution(bucket_ns=bucket, ordered=True, expires_s=expires_s)
+        for bucket, expires_s in ((1, 5.0), (2, None))
+    )
+    for execution in (first, second):
+        under.ledger.create(execution, {})
+    under.pass_time(6.0)
+    reaper.look(now_ms=0)
+    assert under.ledger.get("acme", first.id).state is ExecutionState.FAILED
+    assert fabric.waiting == [("advance", ("acme", second.id, 0))]
