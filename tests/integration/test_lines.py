@@ -238,6 +238,38 @@ def test_a_repair_that_fails_takes_the_result_of_its_bucket_away(
     assert histories(system, tenant) == in_order(closes_of() | {DAYS[1]: 7.0}, day(3), day(8))
 
 
+def test_an_old_bucket_that_is_resumed_lands_behind_later_ones(
+    system: System, fabric: Fabric, tenant: str
+) -> None:
+    deploy(system, fabric, tenant)
+    send(system, tenant, closes_of())
+    run(system, fabric, tenant, 3)
+    left_out = trigger(system, tenant, strategy="lined", as_of_ns=parse_time(day(4)))
+    system.orchestrator.cancel_execution(tenant, left_out.id)
+    for number in (5, 7):
+        run(system, fabric, tenant, number)
+    assert day(4) not in histories(system, tenant)["top"]
+    system.orchestrator.resume_execution(tenant, left_out.id)
+    fabric.deliver(system)
+    assert histories(system, tenant) == in_order(closes_of(), day(3), day(7))
+    causes = [each.cause.partition(":")[0] for each in executions(system, tenant)]
+    assert sorted(causes) == ["bucket", *["manual"] * 4, *["repair"] * 3]
+
+
+def test_computing_a_bucket_again_with_equal_results_repairs_nothing(
+    system: System, fabric: Fabric, tenant: str
+) -> None:
+    deploy(system, fabric, tenant)
+    send(system, tenant, closes_of())
+    first, *_ = (run(system, fabric, tenant, number) for number in (3, 4, 5))
+    run(system, fabric, tenant, 4)
+    run(system, fabric, tenant, 5)
+    system.orchestrator.retry_execution(tenant, first.id, ["close"])
+    fabric.deliver(system)
+    assert histories(system, tenant) == in_order(closes_of(), day(3), day(5))
+    assert not any(each.cause.startswith("repair") for each in executions(system, tenant))
+
+
 def test_a_worker_that_dies_before_it_repairs_leaves_that_to_the_reaper(
     system: System, fabric: Fabric, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
