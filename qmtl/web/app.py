@@ -14,6 +14,7 @@ from qmtl.web.auth import parse_keys
 from qmtl.web.context import EXTENSION, Services
 from qmtl.web.controls import controls
 from qmtl.web.docs import docs
+from qmtl.web.encoding import JsonProvider
 from qmtl.web.executions import executions
 from qmtl.web.health import health
 from qmtl.web.histories import histories
@@ -54,7 +55,7 @@ def create_app(settings: Settings, registry: Registry, orchestrator: Orchestrato
         OPENAPI_URL_PREFIX="/",
         MAX_CONTENT_LENGTH=settings.request_limit_bytes,
     )
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    app.json = JsonProvider(app)
     app.extensions[EXTENSION] = Services(settings, registry, orchestrator, WaitingRoom(WAITING))
     app.register_error_handler(QmtlError, errors.from_qmtl_error)
     app.register_error_handler(Exception, errors.from_exception)

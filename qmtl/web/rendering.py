@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import math
 import sys
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,10 @@ class Renderer:
         if isinstance(value, dict):
             return {self._text(name): self.render(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):
-            return [self.render(inner) for inner in value]
+            if not _says_itself(value):
+                return [self.render(inner) for inner in value]
+            self._spend(cells=len(value))
+            return list(value)
         if isinstance(value, pd.DataFrame):
             return self._frame(value)
         if isinstance(value, pd.Series):
@@ -158,6 +162,16 @@ class Renderer:
         self._characters -= characters
         if self._cells < 0 or self._characters < 0:
             raise TooLong
+
+
+def _says_itself(values: Sequence[Any]) -> bool:
+    """Tell whether JSON says every member as it is: long lists of numbers are told at once."""
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return all(map(math.isfinite, values))
+    if kinds == {int}:
+        return min(values) in WHOLE_NUMBERS and max(values) in WHOLE_NUMBERS
+    return kinds <= {bool, type(None)}
 
 
 def type_name(value: object) -> str:

@@ -138,3 +138,19 @@ def test_what_is_over_the_budget_is_not_shown(value: object):
 def test_types_have_the_names_of_python():
     values = [None, 1.5, pd.Series([1.0]), np.zeros(1)]
     assert [type_name(v) for v in values] == ["None", "float", "Series", "ndarray"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[], [1.5, 2.0], [1, 2**63], [True, None], (1, 2), [1, 2.0, "a"], [float("nan"), 1.0], [2**70]],
+)
+def test_a_list_is_rendered_member_by_member_however_it_is_done(value: object) -> None:
+    members = [Renderer().render(member) for member in value]  # type: ignore[attr-defined]
+    assert Renderer().render(value) == members
+
+
+@pytest.mark.parametrize("value", [[1.0] * 11, [1] * 11, [None] * 11, ["a"] * 11])
+def test_a_long_list_of_one_kind_costs_what_its_members_do(value: object) -> None:
+    with pytest.raises(TooLong):
+        Renderer(cells=11).render(value)
+    Renderer(cells=12).render(value)

@@ -1,0 +1,25 @@
+"""Answers as JSON, written several times as fast as by the standard library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from flask.json.provider import DefaultJSONProvider
+
+_encoder = msgspec.json.Encoder()
+
+
+class JsonProvider(DefaultJSONProvider):
+    """Writes what msgspec can write, and leaves the rest to Flask: it says the same."""
+
+    sort_keys = False
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """Return a value as JSON."""
+        if not kwargs:
+            try:
+                return _encoder.encode(obj).decode()
+            except (TypeError, ValueError, RecursionError):  # such as a lone surrogate, or a set
+                return super().dumps(obj)
+        return super().dumps(obj, **kwargs)
