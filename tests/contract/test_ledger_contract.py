@@ -27,7 +27,7 @@ from qmtl.orchestrator.execution.ledger import (
     Started,
     StartStatus,
 )
-from qmtl.orchestrator.execution.planned import Pinned
+from qmtl.orchestrator.execution.pinned import Pinned
 from tests.support.ledgers import (
     DAY_MS,
     ERROR,

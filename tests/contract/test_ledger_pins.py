@@ -8,17 +8,13 @@ import redis
 from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
-from qmtl.models.datanode import NodeInput, SourceInput, WindowInput
-from qmtl.models.execution import Pin, Plan
 from qmtl.orchestrator.execution.ledger import CommitStatus, Ledger
-from qmtl.orchestrator.execution.planned import pinned
 from tests.support.ledgers import (
     DAY_MS,
     memory_ledger,
     new_execution,
     place_at,
     plan_of,
-    planned_node,
     redis_ledger,
     started,
     succeeded,
@@ -81,27 +77,6 @@ def test_of_several_nodes_each_point_is_compared_with_its_own(ledger: Ledger) ->
     assert kept(ledger) == ["newer"]
     (point,) = ledger.history(new_execution().line, "b", interval_ms=DAY_MS, count=10)
     assert point.digest == "older"
-
-
-def test_a_node_counts_what_it_reads_through_nodes_and_windows() -> None:
-    prices = SourceInput(argument="prices", variable="prices")
-    itself = WindowInput(argument="past", binding="name_c", count=2)
-    plan = Plan(
-        shape="s",
-        as_of_ns=0,
-        nodes=(
-            planned_node("a", inputs=(prices,)),
-            planned_node("b", inputs=(NodeInput(argument="a", binding="a"),)),
-            planned_node(
-                "c", inputs=(itself, WindowInput(argument="b", binding="name_b", count=2))
-            ),
-            planned_node("d"),
-        ),
-        stages=(((0, 1, 2, 3),),),
-        pins=(Pin(variable="prices", source="feed.prices", revision=7),),
-    )
-    revisions = {node_id: each.revision for node_id, each in pinned(plan).items()}
-    assert revisions == {"a": 7, "b": 7, "c": 7, "d": 0}
 
 
 def replaced(client: redis.Redis, keys: Keys) -> list[bytes]:

@@ -26,7 +26,7 @@ from qmtl.orchestrator.execution.ledger import (
 from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.execution.memory.outbox import MemoryOutbox
 from qmtl.orchestrator.execution.outbox import Outbox
-from qmtl.orchestrator.execution.planned import Pinned
+from qmtl.orchestrator.execution.pinned import Pinned
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
 

@@ -18,7 +18,7 @@ from qmtl.models.execution import (
     ShardRecord,
     Spent,
 )
-from qmtl.orchestrator.execution.planned import Pinned
+from qmtl.orchestrator.execution.pinned import Pinned
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from qmtl.common.codec import digest
 from qmtl.common.timeline import MILLISECOND, floor_bucket
-from qmtl.models.execution import Execution, Pin, Plan
+from qmtl.models.execution import Execution, Plan
 from qmtl.orchestrator.execution.ledger import HistoryPlace
-from qmtl.orchestrator.execution.planned import Pinned
+from qmtl.orchestrator.execution.pinned import Pinned
 from qmtl.orchestrator.execution.shape import Shape
 
 
@@ -25,7 +24,7 @@ def places_of(execution: Execution, plan: Plan, shape: Shape) -> Mapping[str, Hi
         at = node.interval_ns, variables
         if at not in shared:
             if variables not in known:
-                known[variables] = _newness([pins[v] for v in sorted(variables) if v in pins])
+                known[variables] = Pinned.of(pins[v] for v in sorted(variables) if v in pins)
             shared[at] = _place(node.interval_ns, plan.as_of_ns, shape, known[variables])
         found[node.node_id] = shared[at]
     return found
@@ -42,8 +41,3 @@ def _place(
         keep=shape.keep[interval_ns],
         pinned=pinned,
     )
-
-
-def _newness(pins: Iterable[Pin]) -> Pinned:
-    revisions = {pin.source: pin.revision for pin in pins}
-    return Pinned(sum(revisions.values()), digest("\n".join(sorted(revisions)).encode())[:8])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from qmtl.models.execution import HistoryPoint, Line
 from qmtl.orchestrator.execution.ledger import HistoryPlace, HistoryRequest
-from qmtl.orchestrator.execution.planned import Pinned
+from qmtl.orchestrator.execution.pinned import Pinned
 
 MOST_REPLACED = 100
 

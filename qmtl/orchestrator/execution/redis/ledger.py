@@ -35,6 +35,7 @@ import redis
 from qmtl.common.errors import Overloaded, Unavailable
 from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
+from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan, Spent
 from qmtl.orchestrator.execution.ledger import (
     AdvanceStatus,
@@ -49,7 +50,7 @@ from qmtl.orchestrator.execution.ledger import (
     StartStatus,
 )
 from qmtl.orchestrator.execution.pages import place
-from qmtl.orchestrator.execution.planned import NANOSECONDS_PER_MS, asked_for
+from qmtl.orchestrator.execution.planned import asked_for
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.reads import RedisReads
 from qmtl.orchestrator.execution.redis.scripts import CellScript
@@ -100,13 +101,13 @@ class RedisLedger(RedisReads):
             execution.tenant,
             self._line_histories(line),
             self._ordered_line(line) if ordered else "",
-            str(execution.bucket_ns // NANOSECONDS_PER_MS),
+            str(execution.bucket_ns // MILLISECOND),
             "" if lasts_s is None else str(_milliseconds(lasts_s)),
             "" if most_open is None else str(most_open),
             place(execution),
             execution.strategy,
             asked_for(execution.version, execution.targets) if ordered else "",
-            "" if execution.repairs_ns is None else str(execution.repairs_ns // NANOSECONDS_PER_MS),
+            "" if execution.repairs_ns is None else str(execution.repairs_ns // MILLISECOND),
         ]
         for variable, points in inputs.items():
             arguments += (variable, points)
