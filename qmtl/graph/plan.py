@@ -14,12 +14,10 @@ slower, and single nodes move out of the shards that a stage waits for (``graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from qmtl.graph.cones import Order, cones
-from qmtl.graph.dag import Dag
 from qmtl.graph.intervals import levels_merged, stages_merged
 from qmtl.graph.moves import moved
 from qmtl.graph.packing import pack
@@ -146,32 +144,3 @@ def _tidy(work: Workload, stage: Stage) -> Stage:
         for each in pack(loads_s, work.slots)
     ]
     return [shard for _, shard in sorted(joined)]
-
-
-def stages(order: Sequence[str], upstream: Mapping[str, Iterable[str]], slots: int) -> Stages:
-    """Make each longest-path level a stage, cut into at most ``slots`` shards of like count.
-
-    Every node stands in exactly one shard, and each of its inputs in an earlier stage. Which
-    nodes share a shard depends on names and edges alone.
-
-    Args:
-        order: The nodes that must run, each once.
-        upstream: What each of them reads; names outside ``order`` are there already.
-        slots: How many shards can run at once, at least 1.
-
-    Returns:
-        Indexes into ``order``: ``stages[s][k]`` is the k-th shard of stage s.
-    """
-    index = {name: i for i, name in enumerate(order)}
-    dag = Dag.of({name: [u for u in upstream.get(name, ()) if u in index] for name in order})
-    return tuple(
-        tuple(tuple(index[name] for name in shard) for shard in _cut(level, slots))
-        for level in dag.levels()
-    )
-
-
-def _cut(names: Sequence[str], slots: int) -> list[Sequence[str]]:
-    count = min(slots, len(names))
-    size, longer = divmod(len(names), count)
-    starts = [i * size + min(i, longer) for i in range(count + 1)]
-    return [names[a:b] for a, b in pairwise(starts)]
