@@ -11,7 +11,7 @@ local MOST_REPLACED = 100
 -- is to be written, what is to be dropped, and whether that changes anything. Points of older pins
 -- change nothing, see Pinned.outdates. What others replace with another digest is noted.
 local function sorted_out(key, points, revision, sources, ordered)
-  local ids, kept, gone, changed = {}, {}, {}, false
+  local ids, kept, gone, was, changed = {}, {}, {}, {}, false
   for at = 1, #points, 2 do
     ids[#ids + 1] = points[at]
   end
@@ -33,12 +33,15 @@ local function sorted_out(key, points, revision, sources, ordered)
       if digest ~= new_digest and (point ~= '' or ordered and old) then
         changed = true
         if old then
-          redis.call('RPUSH', key .. ':was', id .. ':' .. old)
+          was[#was + 1] = id .. ':' .. old
         end
       end
     end
   end
-  redis.call('LTRIM', key .. ':was', -MOST_REPLACED, -1)
+  if #was > 0 then
+    write_chunks('RPUSH', key .. ':was', was, math.max(1, #was - MOST_REPLACED + 1))
+    redis.call('LTRIM', key .. ':was', -MOST_REPLACED, -1)
+  end
   return kept, gone, changed
 end
 
