@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 
 from qmtl.graph.scope import ModuleNames, module_names
 
@@ -113,6 +114,17 @@ class ModuleIndex:
             return "node" if "node" in words else None
         value = getattr(statement, "value", None)
         return self.language_name(value) if isinstance(value, ast.Call) else None
+
+    def without_defaults(self) -> ModuleIndex:
+        """Return the index with None for every default of a node, which counts as a parameter."""
+        definitions = dict(self.definitions)
+        for name, definition in self.definitions.items():
+            if isinstance(definition, ast.FunctionDef) and self.declares(definition) == "node":
+                bare = deepcopy(definition)
+                bare.args.defaults = [ast.Constant(None) for _ in bare.args.defaults]
+                bare.args.kw_defaults = [d and ast.Constant(None) for d in bare.args.kw_defaults]
+                definitions[name] = bare
+        return replace(self, definitions=definitions)
 
 
 def bound_name(statement: ast.stmt) -> str | None:

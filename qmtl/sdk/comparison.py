@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -108,7 +107,7 @@ class _Known:
             self.names.setdefault(node.node_id, node.name)
         index = ModuleIndex.of(ast.parse(side.source_text))
         self._reaches = Reaches(index)
-        self._without_defaults = Reaches(_without_defaults(index))
+        self._without_defaults = Reaches(index.without_defaults())
 
     def reach(self, node: NodeSpec) -> Reach:
         """Return what a node rests on, but for its defaults, which count as parameters."""
@@ -231,17 +230,6 @@ class _Comparison:
 
 
 _OWN_CODE = Cause("code", "", "its own code changed")
-
-
-def _without_defaults(index: ModuleIndex) -> ModuleIndex:
-    definitions = dict(index.definitions)
-    for name, definition in index.definitions.items():
-        if isinstance(definition, ast.FunctionDef) and index.declares(definition) == "node":
-            bare = deepcopy(definition)
-            bare.args.defaults = [ast.Constant(None) for _ in bare.args.defaults]
-            bare.args.kw_defaults = [d and ast.Constant(None) for d in bare.args.kw_defaults]
-            definitions[name] = bare
-    return replace(index, definitions=definitions)
 
 
 def _of_code(old: Reach, new: Reach) -> Iterator[Cause]:
