@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from qmtl.common.codec import decode, encode
 from qmtl.common.errors import InvalidPoint, InvalidRequest, MissingData
@@ -12,22 +12,28 @@ from qmtl.models.encoded_points import encode_window
 from qmtl.models.execution import Execution, Pin
 from qmtl.models.points import Points, points_from_rows
 from qmtl.models.strategy import StrategySpec
-from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms, window_of
 from qmtl.orchestrator.execution.shape import SourceKey
 from qmtl.registry.db.point_store import PointStore, WindowRequest
 
 
+class InlineInputs(Protocol):
+    """What was given with a trigger; a ``Ledger`` is one."""
+
+    def inputs(self, execution_id: str) -> dict[str, bytes]:
+        """Return the encoded points by variable; empty where none were given."""
+
+
 class InputReader:
     """Reads windows of sources; the same pins give the same bytes whenever they are read."""
 
-    def __init__(self, points: PointStore, ledger: Ledger) -> None:
+    def __init__(self, points: PointStore, given: InlineInputs) -> None:
         self._points = points
-        self._ledger = ledger
+        self._given = given
 
     def pins(self, execution: Execution, sources: Sequence[str], spec: StrategySpec) -> list[Pin]:
         """Return a pin for each source variable: its revision now, or 0 where it is inline."""
-        inline = self._ledger.inputs(execution.id) if execution.adhoc else {}
+        inline = self._given.inputs(execution.id) if execution.adhoc else {}
         stored = [v for v in sources if v not in inline]
         names = [spec.source(v).name for v in stored]
         found = self._points.revisions(execution.tenant, names) if names else []
@@ -51,7 +57,7 @@ class InputReader:
         """
         if not keys:
             return {}
-        inline = self._ledger.inputs(execution.id) if execution.adhoc else {}
+        inline = self._given.inputs(execution.id) if execution.adhoc else {}
         revisions = {p.variable: p.revision for p in pins}
         asked = {key: window_of(key, execution.as_of_ns) for key in keys}
         stored = list(dict.fromkeys(w for w in asked.values() if w.variable not in inline))

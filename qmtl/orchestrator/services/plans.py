@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from qmtl.common.errors import ExecutionFailed
 from qmtl.orchestrator.execution.histories import HistoryReader
@@ -99,8 +99,7 @@ class PlanService:
 
     def _preparation(self, draft: Draft) -> Preparation:
         """Return what makes a plan for an execution whose inputs are in no ledger."""
-        given = cast("Ledger", _Given(draft.inputs))  # a reader of inputs asks for nothing else
-        reader = InputReader(self._points, given)
+        reader = InputReader(self._points, _Given(draft.inputs))
         return Preparation(self._ledger, self._recent, reader, self._histories, self._planner)
 
 
