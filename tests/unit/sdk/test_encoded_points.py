@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from qmtl.common.codec import encode
-from qmtl.models.points import Points
 from qmtl.models.encoded_points import encode_window
+from qmtl.models.points import Points
 
 OTHER_NAN = struct.unpack("<d", struct.pack("<Q", 0xFFF8_0000_0000_0001))[0]
 VALUES = np.array([[1.5, -0.0, np.nan], [OTHER_NAN, np.inf, 2.5], [0.1, 5e-324, -3.0]])
