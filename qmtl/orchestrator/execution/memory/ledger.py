@@ -40,10 +40,10 @@ from qmtl.orchestrator.execution.ledger import (
 from qmtl.orchestrator.execution.memory.commits import CommitQueue
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
 from qmtl.orchestrator.execution.memory.histories import Histories
-from qmtl.orchestrator.execution.memory.lines import Lines, bucket_ms, stands_in
+from qmtl.orchestrator.execution.memory.lines import Lines, stands_in
 from qmtl.orchestrator.execution.memory.memo import Mark, Memo
 from qmtl.orchestrator.execution.pages import check_cursor, place
-from qmtl.orchestrator.execution.planned import NANOSECONDS_PER_MS, asked_for
+from qmtl.orchestrator.execution.planned import NANOSECONDS_PER_MS
 
 MEMO_TTL_S = 7 * 86_400.0
 RETRY_AFTER_S = 5
@@ -60,7 +60,7 @@ class MemoryLedger:
         self._lock = threading.RLock()
         self._live: dict[str, LiveExecution] = {}
         self._histories = Histories()
-        self._lines = Lines()
+        self._lines = Lines(self._live)
         self._memo = Memo(self._is_alive, _milliseconds(memo_ttl_s))
         self._costs: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         self._tallies: dict[str, Counter[str]] = defaultdict(Counter)
@@ -141,7 +141,7 @@ class MemoryLedger:
             known = self._live.get(execution_id)
             if known is None or known.state is not ExecutionState.PENDING:
                 return Started(StartStatus.STALE)
-            if not self._lines.has_turn(known.execution) or self._is_late(known, turn):
+            if not self._lines.may_start(known.execution, turn):
                 return Started(StartStatus.WAIT)
             nodes = [
                 self._taken(each) for each in reused if each.record.node_id not in known.records
@@ -153,7 +153,7 @@ class MemoryLedger:
             self._write(known, nodes, "reused", None)
             known.start(plan, now)
             if not known.running:
-                self._end_in_line(known)
+                self._lines.end(known, self._clock())
                 return Started(StartStatus.ENDED, now)
             self._lines.run(known.execution)
             token = 0
@@ -167,48 +167,6 @@ class MemoryLedger:
         value = None if source is None else source.values.get(reuse.record.node_id)
         return NodeCommit(reuse.record, value, reuse.key, reuse.place)
 
-    def _is_late(self, known: LiveExecution, turn: int | None) -> bool:
-        if turn is None or not stands_in(known.execution):
-            return False
-        return turn != self._lines.left(known.execution.line)
-
-    def _end_in_line(self, known: LiveExecution) -> None:
-        """Let an execution that ended go out of its line, unless it must be settled before."""
-        execution = known.execution
-        if not stands_in(execution):
-            return
-        self._lines.stop(execution)
-        own = "" if execution.attempt > 1 else asked_for(execution.version, execution.targets)
-        later = (
-            at
-            for (at, what), _ in self._lines.later(execution)
-            if (at, what) != (bucket_ms(execution), own)
-        )
-        first = next(later, None)
-        if known.changed_ms is not None and first is not None:
-            heir = self._lines.heir(execution)
-            if heir is None or heir[0] > first:
-                known.landed = True
-                known.look_ms = self._clock()
-                known.returned = 0
-                self._wake_next(execution)
-                return
-            self._live[heir[1]].note_change(known.changed_ms)
-        self._leave_line(known)
-
-    def _leave_line(self, known: LiveExecution) -> None:
-        known.changed_ms = None
-        known.landed = False
-        self._lines.leave(known.execution)
-        self._wake_next(known.execution)
-
-    def _wake_next(self, execution: Execution) -> None:
-        next_id = self._lines.next_behind(execution)
-        if next_id is not None:
-            waiting = self._live[next_id]
-            waiting.ready_ms = waiting.look_ms = self._clock()
-            waiting.returned = 0
-
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
         return self._end(execution_id, ExecutionState.FAILED, error)
 
@@ -221,7 +179,7 @@ class MemoryLedger:
             if known is None or known.state.ended:
                 return False
             known.end(state, self._clock(), error)
-            self._end_in_line(known)
+            self._lines.end(known, self._clock())
             return True
 
     def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
@@ -233,41 +191,17 @@ class MemoryLedger:
     def turn(self, execution_id: str) -> int | None:
         with self._lock:
             known = self._live.get(execution_id)
-            if known is None or not stands_in(known.execution):
-                return 0
-            if not self._lines.has_turn(known.execution):
-                return None
-            return self._lines.left(known.execution.line)
+            return 0 if known is None else self._lines.turn(known.execution)
 
     def landed(self, execution_id: str, *, skip: int, limit: int) -> Landed | None:
         with self._lock:
             known = self._live.get(execution_id)
-            if known is None or not known.landed or known.changed_ms is None:
-                return None
-            heir = self._lines.heir(known.execution)
-            ran = [
-                id_
-                for (at, _), id_ in self._lines.later(known.execution)
-                if heir is None or at < heir[0]
-            ]
-            return Landed(
-                changed_ms=known.changed_ms,
-                ran=tuple(ran[skip : skip + limit]),
-                heir=None if heir is None else heir[1],
-            )
+            return None if known is None else self._lines.landed(known, skip=skip, limit=limit)
 
     def settle(self, execution_id: str, *, heir: str | None = None) -> bool:
         with self._lock:
             known = self._live.get(execution_id)
-            if known is None or not known.landed or known.changed_ms is None:
-                return True
-            if heir is not None:
-                if not self._lines.stands(known.execution.line, heir):
-                    return False
-                self._live[heir].note_change(known.changed_ms)
-            known.look_ms = None
-            self._leave_line(known)
-            return True
+            return known is None or self._lines.settle(known, heir, self._clock())
 
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
         with self._lock:
@@ -356,7 +290,7 @@ class MemoryLedger:
             status = known.finish(stage, owned, self._clock())
             if status is CommitStatus.ENDED:
                 known.ended_by = (stage, shard, token)
-                self._end_in_line(known)
+                self._lines.end(known, self._clock())
             return status
 
     def _write(
@@ -402,7 +336,7 @@ class MemoryLedger:
                 return AdvanceStatus.STALE
             status = known.advance(stage, self._clock())
             if status is AdvanceStatus.ENDED:
-                self._end_in_line(known)
+                self._lines.end(known, self._clock())
             return status
 
     def shards(self, execution_id: str) -> list[ShardRecord]:

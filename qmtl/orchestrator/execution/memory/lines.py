@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from qmtl.models.execution import Execution, Line
+from qmtl.orchestrator.execution.ledger import Landed
+from qmtl.orchestrator.execution.memory.execution import LiveExecution
 from qmtl.orchestrator.execution.planned import NANOSECONDS_PER_MS, asked_for
 
 Asked = tuple[int, str]  # a bucket, and what names a version and its targets
@@ -29,9 +31,14 @@ class _Line:
 
 
 class Lines:
-    """The executions of each line, and which of them runs."""
+    """The executions of each line, and which of them runs.
 
-    def __init__(self) -> None:
+    Args:
+        live: Every execution by id.
+    """
+
+    def __init__(self, live: Mapping[str, LiveExecution]) -> None:
+        self._live = live
         self._lines: dict[Line, _Line] = defaultdict(_Line)
 
     def join(self, execution: Execution) -> None:
@@ -51,27 +58,79 @@ class Lines:
         if stands_in(execution):
             self._lines[execution.line].ran[_asked(execution)] = execution.id
 
-    def stop(self, execution: Execution) -> None:
-        """Note that it does not run any more."""
+    def end(self, known: LiveExecution, now_ms: int) -> None:
+        """Let one that ended go out of its line, unless it must be settled before."""
+        execution = known.execution
+        if not stands_in(execution):
+            return
         line = self._lines[execution.line]
         if line.running == execution.id:
             line.running = None
+        first = self._first_later(execution)
+        if known.changed_ms is not None and first is not None:
+            heir = self._heir(execution)
+            if heir is None or heir[0] > first:
+                known.landed = True
+                known.look_ms = now_ms
+                known.returned = 0
+                self._wake_next(line, now_ms)
+                return
+            self._live[heir[1]].note_change(known.changed_ms)
+        self._leave(known, now_ms)
 
-    def leave(self, execution: Execution) -> None:
-        """Take it out of its line."""
-        line = self._lines[execution.line]
-        line.standing.pop(execution.id, None)
+    def _leave(self, known: LiveExecution, now_ms: int) -> None:
+        known.changed_ms = None
+        known.landed = False
+        line = self._lines[known.execution.line]
+        line.standing.pop(known.execution.id, None)
         line.left += 1
+        self._wake_next(line, now_ms)
 
-    def left(self, line: Line) -> int:
-        """Return how many have left a line."""
-        return self._lines[line].left
+    def _wake_next(self, line: _Line, now_ms: int) -> None:
+        next_id = line.next()
+        if next_id is not None:
+            waiting = self._live[next_id]
+            waiting.ready_ms = waiting.look_ms = now_ms
+            waiting.returned = 0
 
-    def stands(self, line: Line, execution_id: str) -> bool:
-        """Return whether an execution stands in a line."""
-        return execution_id in self._lines[line].standing
+    def turn(self, execution: Execution) -> int | None:
+        """Return how many have left its line; None where it is another one's turn."""
+        if not stands_in(execution):
+            return 0
+        line = self._lines[execution.line]
+        return line.left if line.next() == execution.id else None
 
-    def heir(self, execution: Execution) -> tuple[int, str] | None:
+    def may_start(self, execution: Execution, turn: int | None) -> bool:
+        """Return whether it is its turn, and still the one that it was planned in, if any."""
+        return not stands_in(execution) or (
+            (now := self.turn(execution)) is not None and turn in (None, now)
+        )
+
+    def landed(self, known: LiveExecution, *, skip: int, limit: int) -> Landed | None:
+        """Return what one that ended left to compare."""
+        if not known.landed or known.changed_ms is None:
+            return None
+        heir = self._heir(known.execution)
+        ran = [id_ for (at, _), id_ in self._later(known.execution) if heir is None or at < heir[0]]
+        return Landed(
+            changed_ms=known.changed_ms,
+            ran=tuple(ran[skip : skip + limit]),
+            heir=None if heir is None else heir[1],
+        )
+
+    def settle(self, known: LiveExecution, heir: str | None, now_ms: int) -> bool:
+        """Let the line of one that ended go on; False where the heir has left it."""
+        if not known.landed or known.changed_ms is None:
+            return True
+        if heir is not None:
+            if heir not in self._lines[known.execution.line].standing:
+                return False
+            self._live[heir].note_change(known.changed_ms)
+        known.look_ms = None
+        self._leave(known, now_ms)
+        return True
+
+    def _heir(self, execution: Execution) -> tuple[int, str] | None:
         """Return bucket and id of the next other one of its line, at its bucket or later."""
         standing = self._lines[execution.line].standing.items()
         own = bucket_ms(execution)
@@ -79,7 +138,15 @@ class Lines:
             ((at, id_) for id_, at in standing if at >= own and id_ != execution.id), default=None
         )
 
-    def later(self, execution: Execution) -> Iterator[tuple[Asked, str]]:
+    def _first_later(self, execution: Execution) -> int | None:
+        """Return the first bucket, not before its own, at which something else was asked.
+
+        To a later attempt its own counts too: it may have read what was repaired meanwhile.
+        """
+        own = None if execution.attempt > 1 else _asked(execution)
+        return next((asked[0] for asked, _ in self._later(execution) if asked != own), None)
+
+    def _later(self, execution: Execution) -> Iterator[tuple[Asked, str]]:
         """Return what was asked at its bucket or later and what ran last for it, by bucket."""
         own = bucket_ms(execution)
         ran = self._lines[execution.line].ran
