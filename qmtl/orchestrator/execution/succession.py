@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from qmtl.common.errors import QmtlError, Unavailable
+from qmtl.common.errors import QmtlError, Unavailable, UnknownExecution
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.datanode import WindowInput
 from qmtl.models.execution import Execution, Lookup, lookup_key
@@ -108,9 +108,9 @@ class Succession:
     ) -> tuple[bool, str | None]:
         """Return whether the end was found, and the repair that goes on from there, if any."""
         for ran in landed.ran:
-            if not ran:
+            earlier = self._kept(execution.tenant, ran)
+            if earlier is None:
                 continue
-            earlier = self._ledger.get(execution.tenant, ran)
             repair = self._repair_of(earlier, execution, version, landed.changed_ms)
             seen = self._seen(earlier, repair, version, landed.changed_ms)
             if seen.differs:
@@ -120,6 +120,15 @@ class Succession:
             elif seen.beyond:
                 return True, None
         return False, None
+
+    def _kept(self, tenant: str, execution_id: str) -> Execution | None:
+        """Return what ran at a bucket; None where nothing did, or it is not kept any more."""
+        if not execution_id:
+            return None
+        try:
+            return self._ledger.get(tenant, execution_id)
+        except UnknownExecution:
+            return None
 
     def _active(self, execution: Execution) -> StrategyVersion | None:
         """Return the version that runs in the line now; there may be none."""
