@@ -15,6 +15,7 @@ from qmtl.models.execution import (
     Line,
     NodeRecord,
     Plan,
+    Priority,
     ShardRecord,
     Spent,
 )
@@ -162,6 +163,7 @@ class Due:
     ``stage`` is -1 for an execution that was never planned. ``shards`` are those of ``stage`` that
     are not done, have no living lease and are due; none where the stage is done, whose advance
     never came. ``expired`` says that its time is over: it is to be failed, whatever it does.
+    ``priority`` is the execution's.
     """
 
     tenant: str
@@ -169,6 +171,7 @@ class Due:
     stage: int
     shards: tuple[int, ...]
     expired: bool = False
+    priority: Priority = Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)

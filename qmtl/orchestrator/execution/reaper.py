@@ -94,8 +94,12 @@ class Reaper:
             self._ledger.fail(due.execution_id, EXPIRED)
             following = self._ledger.next_of_line(due.execution_id)
             if following is not None:
-                self._dispatcher.advance(*following, 0)
+                self._dispatcher.advance(*following, 0, priority=due.priority)
         elif due.shards:
-            self._dispatcher.shards(due.tenant, due.execution_id, due.stage, due.shards)
+            self._dispatcher.shards(
+                due.tenant, due.execution_id, due.stage, due.shards, priority=due.priority
+            )
         else:
-            self._dispatcher.advance(due.tenant, due.execution_id, due.stage + 1)
+            self._dispatcher.advance(
+                due.tenant, due.execution_id, due.stage + 1, priority=due.priority
+            )

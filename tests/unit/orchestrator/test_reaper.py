@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmtl.models.execution import ExecutionState
+from qmtl.models.execution import ExecutionState, Priority
 from qmtl.models.strategy import Submission, SubmissionState
 from qmtl.orchestrator.execution.reaper import LONG_QUEUE, Reaper
 from qmtl.registry.api import Registry
@@ -29,6 +29,31 @@ def test_an_execution_that_waits_behind_a_long_queue_is_not_sent_again() -> None
     under.pass_time(100.0)
     assert reaper.look(now_ms=0).executions == 1
     assert fabric.waiting == [("advance", ("acme", execution.id, 0))]
+
+
+class PriorityFabric(Fabric):
+    """Keeps the priority of each advance."""
+
+    def advance(
+        self,
+        tenant: str,
+        execution_id: str,
+        stage: int,
+        *,
+        priority: Priority = Priority.NORMAL,
+    ) -> None:
+        self._send("advance", execution_id, priority)
+
+
+def test_what_is_sent_again_keeps_its_priority() -> None:
+    under, fabric, state = memory_ledger(), PriorityFabric(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0)
+    execution = new_execution(priority=Priority.HIGH)
+    under.ledger.create(execution, {})
+    under.pass_time(2.0)
+    reaper.look(now_ms=0)
+    assert fabric.waiting == [("advance", (execution.id, Priority.HIGH))]
 
 
 def test_a_submission_that_waits_is_sent_once_in_each_deadline() -> None:

@@ -227,17 +227,17 @@ class LiveExecution:
 
         What nobody claimed is not due before ``held_ms``.
         """
-        tenant, id_, stage = self.execution.tenant, self.execution.id, self.execution.stage
+        stage = self.execution.stage
         if self.landed:
-            return Due(tenant, id_, -1, ()) if has_turn else now_ms + WAITING_MS
+            return self._due(-1) if has_turn else now_ms + WAITING_MS
         if self.expires_ms <= now_ms:
-            return Due(tenant, id_, stage, (), expired=True)
+            return self._due(stage, expired=True)
         if self.state is ExecutionState.PENDING:
             if not has_turn:
                 return min(now_ms + WAITING_MS, self.expires_ms)
             opened = self.opened_ms + unclaimed_ms
             at = max(opened if self.ready_ms is None else self.ready_ms, held_ms)
-            return min(at, self.expires_ms) if at > now_ms else Due(tenant, id_, -1, ())
+            return min(at, self.expires_ms) if at > now_ms else self._due(-1)
         never = max(self.began_ms + unclaimed_ms, held_ms)
         times = {
             k: shard.lease_ends_ms if shard.token else never
@@ -246,8 +246,14 @@ class LiveExecution:
         }
         due = tuple(sorted(k for k, at in times.items() if at <= now_ms))
         if due or not times:
-            return Due(tenant, id_, stage, due)
+            return self._due(stage, due)
         return min(*times.values(), self.expires_ms)
+
+    def _due(self, stage: int, shards: tuple[int, ...] = (), *, expired: bool = False) -> Due:
+        execution = self.execution
+        return Due(
+            execution.tenant, execution.id, stage, shards, expired, priority=execution.priority
+        )
 
     def _stage_shards(self) -> dict[int, Shard]:
         stage = self.execution.stage

@@ -36,7 +36,7 @@ from qmtl.common.errors import Overloaded, Unavailable
 from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
 from qmtl.common.timeline import MILLISECOND
-from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan, Spent
+from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan, Priority, Spent
 from qmtl.orchestrator.execution.ledger import (
     AdvanceStatus,
     Claim,
@@ -108,6 +108,7 @@ class RedisLedger(RedisReads):
             execution.strategy,
             asked_for(execution.version, execution.targets) if ordered else "",
             "" if execution.repairs_ns is None else str(execution.repairs_ns // MILLISECOND),
+            execution.priority,
         ]
         for variable, points in inputs.items():
             arguments += (variable, points)
@@ -296,8 +297,9 @@ class RedisLedger(RedisReads):
                 stage=int(stage),
                 shards=tuple(int(shard) for shard in shards.split(b",") if shard),
                 expired=bool(expired),
+                priority=Priority(priority.decode()),
             )
-            for tenant, execution_id, stage, shards, expired in found
+            for tenant, execution_id, stage, shards, expired, priority in found
         ]
 
 

@@ -5,7 +5,8 @@
 --        6 prefix of its line's histories, '' for none  7 its line where it is ordered, else ''
 --        8 bucket in ms  9 ms until its time is over, '' for never  10 most open executions, ''
 --        11 place in the pages  12 strategy  13 what it asks of its line, '' where not ordered
---        14 the bucket whose changed results it follows, ''  15.. pairs of input and points
+--        14 the bucket whose changed results it follows, ''  15 priority
+--        16.. pairs of input and points
 -- Reply  {'NEW'}, {'OVERLOADED'}, or the fields of the execution that has this id
 
 local creator = redis.call('HGET', KEYS[1], 'creator')
@@ -26,9 +27,10 @@ local created = digits(now)
 redis.call(
   'HSET', KEYS[1], 'doc', ARGV[4], 'tenant', ARGV[5], 'histories', ARGV[6], 'line', ARGV[7],
   'bucket', ARGV[8], 'state', 'PENDING', 'opened', created, 'creator', ARGV[3], 'lasts', ARGV[9],
+  'priority', ARGV[15],
   'expires', ARGV[9] ~= '' and digits(now + tonumber(ARGV[9])) or ''
 )
-write_chunks('HSET', KEYS[1] .. ':inputs', ARGV, 15)
+write_chunks('HSET', KEYS[1] .. ':inputs', ARGV, 16)
 if ARGV[7] ~= '' then
   local buckets, what = CELL .. 'buckets:' .. ARGV[7], ARGV[8] .. ':' .. ARGV[13]
   redis.call('HSET', KEYS[1], 'what', what)

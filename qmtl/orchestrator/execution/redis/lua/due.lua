@@ -9,7 +9,8 @@
 --        of it was claimed since, up to sixteen times
 --        4 ms after which an execution without plan, or a shard never claimed, is due
 --        5 '1' where these are held back: they are looked at again, not returned
--- Reply  a list of {tenant, execution id, stage, 'shard,shard,...', 1 where its time is over}
+-- Reply  a list of {tenant, execution id, stage, 'shard,shard,...', 1 where its time is over,
+--        priority}
 
 local now = now_ms()
 local limit, again, unclaimed = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -85,6 +86,7 @@ repeat
   for _, id in ipairs(ids) do
     local entry, next_look, over = look(id)
     if entry then
+      entry[6] = redis.call('HGET', CELL .. 'exec:' .. id, 'priority') or 'normal'
       found[#found + 1] = entry
       local times = redis.call('HINCRBY', CELL .. 'exec:' .. id, 'returned', 1)
       next_look = now + math.max(again, 1) * 2 ^ math.min(times - 1, MOST_DOUBLINGS)
