@@ -21,10 +21,8 @@ from tests.support.ledgers import (
     ERROR,
     LedgerUnderTest,
     failed,
-    memory_ledger,
     new_execution,
     plan_of,
-    redis_ledger,
     reuse,
     started,
     succeeded,
@@ -33,18 +31,6 @@ from tests.support.ledgers import (
 SHORT_S = 0.2
 LONG_S = 60.0
 NOBODY = {ExecutionState.PENDING: 0, ExecutionState.RUNNING: 0}
-
-
-@pytest.fixture(params=["memory", "redis"])
-def subject(request: pytest.FixtureRequest) -> LedgerUnderTest:
-    if request.param == "memory":
-        return memory_ledger()
-    return redis_ledger(request.getfixturevalue("settings"))
-
-
-@pytest.fixture
-def ledger(subject: LedgerUnderTest) -> Ledger:
-    return subject.ledger
 
 
 def due(ledger: Ledger, *, unclaimed_s: float = LONG_S) -> list[Due]:

@@ -16,30 +16,15 @@ from qmtl.orchestrator.execution.ledger import (
 from tests.support.ledgers import (
     DAY_MS,
     DAY_NS,
-    LedgerUnderTest,
     failed,
-    memory_ledger,
     new_execution,
     place_at,
     plan_of,
-    redis_ledger,
     succeeded,
 )
 
 LONG_S = 60.0
 LINE = new_execution().line
-
-
-@pytest.fixture(params=["memory", "redis"])
-def subject(request: pytest.FixtureRequest) -> LedgerUnderTest:
-    if request.param == "memory":
-        return memory_ledger()
-    return redis_ledger(request.getfixturevalue("settings"))
-
-
-@pytest.fixture
-def ledger(subject: LedgerUnderTest) -> Ledger:
-    return subject.ledger
 
 
 def asked(day: int, execution_id: str = "", **fields: object) -> Execution:

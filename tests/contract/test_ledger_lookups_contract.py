@@ -16,11 +16,9 @@ from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from tests.support.ledgers import (
     DAY_MS,
     failed,
-    memory_ledger,
     new_execution,
     place_at,
     plan_of,
-    redis_ledger,
     started,
     succeeded,
 )
@@ -28,13 +26,6 @@ from tests.support.ledgers import (
 LINE = new_execution().line
 STAGING = new_execution(environment="staging").line
 BIG = b"x" * 100_000  # stands apart from its execution in Redis
-
-
-@pytest.fixture(params=["memory", "redis"])
-def ledger(request: pytest.FixtureRequest) -> Ledger:
-    if request.param == "memory":
-        return memory_ledger().ledger
-    return redis_ledger(request.getfixturevalue("settings")).ledger
 
 
 def commit_day(ledger: Ledger, day: int, node_id: str = "a", **fields: object) -> str:

@@ -11,11 +11,9 @@ from tests.support.ledgers import (
     ERROR,
     LedgerUnderTest,
     failed,
-    memory_ledger,
     new_execution,
     place_at,
     plan_of,
-    redis_ledger,
     reuse,
     started,
     succeeded,
@@ -25,18 +23,6 @@ SHORT_S = 0.2
 LONG_S = 60.0
 BIG = b"x" * 100_000  # stands apart from its execution in Redis
 NOTHING = Held({}, frozenset())
-
-
-@pytest.fixture(params=["memory", "redis"])
-def subject(request: pytest.FixtureRequest) -> LedgerUnderTest:
-    if request.param == "memory":
-        return memory_ledger()
-    return redis_ledger(request.getfixturevalue("settings"))
-
-
-@pytest.fixture
-def ledger(subject: LedgerUnderTest) -> Ledger:
-    return subject.ledger
 
 
 def computed(ledger: Ledger, *nodes: str, value: bytes = b"1", **fields: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import redis
 
 from qmtl.common.redis.connection import connect
@@ -11,7 +10,6 @@ from qmtl.common.settings import Settings
 from qmtl.orchestrator.execution.ledger import CommitStatus, Ledger
 from tests.support.ledgers import (
     DAY_MS,
-    memory_ledger,
     new_execution,
     place_at,
     plan_of,
@@ -19,13 +17,6 @@ from tests.support.ledgers import (
     started,
     succeeded,
 )
-
-
-@pytest.fixture(params=["memory", "redis"])
-def ledger(request: pytest.FixtureRequest) -> Ledger:
-    if request.param == "memory":
-        return memory_ledger().ledger
-    return redis_ledger(request.getfixturevalue("settings")).ledger
 
 
 def begin(ledger: Ledger) -> tuple[str, int]:

@@ -19,7 +19,6 @@ from qmtl.orchestrator.execution.outbox import Outbox, OutboxEntry
 from qmtl.orchestrator.execution.redis.outbox import GROUP, RedisOutbox
 from tests.support.ledgers import (
     LedgerUnderTest,
-    memory_ledger,
     plan_of,
     redis_ledger,
     started,
@@ -28,13 +27,6 @@ from tests.support.ledgers import (
 
 IDLE_S = 0.2
 NEVER_S = 60.0
-
-
-@pytest.fixture(params=["memory", "redis"])
-def subject(request: pytest.FixtureRequest) -> LedgerUnderTest:
-    if request.param == "memory":
-        return memory_ledger()
-    return redis_ledger(request.getfixturevalue("settings"))
 
 
 def commit(subject: LedgerUnderTest, *node_ids: str) -> str:

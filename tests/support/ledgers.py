@@ -17,6 +17,8 @@ from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.execution import ErrorRecord, Execution, NodeRecord, NodeState, Plan, PlannedNode
 from qmtl.orchestrator.execution.ledger import (
+    ClaimStatus,
+    CommitStatus,
     HistoryPlace,
     Ledger,
     NodeCommit,
@@ -32,6 +34,8 @@ from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
 
 DAY_NS = 86_400 * 1_000_000_000
 DAY_MS = 86_400 * 1_000
+SHORT_S = 0.2  # a lease that a test waits out
+LONG_S = 60.0  # a lease that never runs out in a test
 ERROR = ErrorRecord(code="QMTL-410", message="It raised.")
 
 
@@ -206,3 +210,19 @@ def started(ledger: Ledger, plan: Plan, **fields: Any) -> str:
     ledger.create(execution, {})
     assert ledger.start(execution.id, plan).status in {StartStatus.STARTED, StartStatus.ENDED}
     return execution.id
+
+
+def claimed(ledger: Ledger, execution_id: str, stage: int = 0, shard: int = 0) -> int:
+    """Claim a shard for long, and return the token."""
+    claim = ledger.claim(execution_id, stage, shard, lease_s=LONG_S)
+    assert claim.status is ClaimStatus.RUN
+    return claim.token
+
+
+def run_shard(
+    ledger: Ledger, execution_id: str, stage: int, shard: int, *node_ids: str
+) -> CommitStatus:
+    """Claim a shard and commit a result of each of these nodes, which are all of it."""
+    token = claimed(ledger, execution_id, stage, shard)
+    nodes = [succeeded(node_id) for node_id in node_ids]
+    return ledger.commit(execution_id, stage, shard, token, nodes, done=True)

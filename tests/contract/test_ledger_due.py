@@ -1,0 +1,185 @@
+"""When work that nobody does is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from qmtl.models.execution import Priority
+from qmtl.orchestrator.execution.ledger import (
+    Due,
+    Ledger,
+)
+from tests.support.ledgers import (
+    ERROR,
+    LONG_S,
+    SHORT_S,
+    LedgerUnderTest,
+    claimed,
+    new_execution,
+    plan_of,
+    run_shard,
+    started,
+)
+
+
+def due_at_once(ledger: Ledger, *, again_s: float = LONG_S) -> list[Due]:
+    return ledger.due(limit=10, again_s=again_s, unclaimed_s=0.0)
+
+
+def test_an_execution_that_was_never_planned_is_due_after_the_deadline(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    execution = new_execution()
+    ledger.create(execution, {})
+    assert ledger.due(limit=10, again_s=LONG_S, unclaimed_s=SHORT_S) == []
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.due(limit=10, again_s=LONG_S, unclaimed_s=SHORT_S)
+    assert found == [Due("acme", execution.id, -1, ())]
+
+
+def test_shards_that_were_never_claimed_are_due_after_the_deadline(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"], ["b"], ["c"]]))
+    claimed(ledger, execution_id, shard=1)
+    assert ledger.due(limit=10, again_s=LONG_S, unclaimed_s=SHORT_S) == []
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.due(limit=10, again_s=LONG_S, unclaimed_s=SHORT_S)
+    assert found == [Due("acme", execution_id, 0, (0, 2))]
+
+
+def test_what_nobody_claimed_is_held_back_while_it_may_just_wait_in_a_queue(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    never_planned = new_execution()
+    ledger.create(never_planned, {})
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    ledger.claim(execution_id, 0, 1, lease_s=SHORT_S)
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.due(limit=10, again_s=SHORT_S, unclaimed_s=SHORT_S, hold_back=True)
+    assert found == [Due("acme", execution_id, 0, (1,))]
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.due(limit=10, again_s=SHORT_S, unclaimed_s=SHORT_S)
+    assert {(due.execution_id, due.shards) for due in found} == {
+        (never_planned.id, ()),
+        (execution_id, (0, 1)),
+    }
+
+
+def test_a_shard_is_due_when_its_lease_ran_out(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    ledger.due(limit=10, again_s=LONG_S, unclaimed_s=LONG_S)
+    ledger.claim(execution_id, 0, 1, lease_s=SHORT_S)
+    assert ledger.due(limit=10, again_s=LONG_S, unclaimed_s=LONG_S) == []
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.due(limit=10, again_s=LONG_S, unclaimed_s=LONG_S)
+    assert found == [Due("acme", execution_id, 0, (1,))]
+
+
+def test_a_shard_whose_lease_is_renewed_is_not_due(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=SHORT_S).token
+    ledger.renew(execution_id, 0, 0, token, lease_s=LONG_S)
+    subject.pass_time(SHORT_S + 0.05)
+    assert due_at_once(ledger) == []
+
+
+def test_the_next_stage_is_due_when_all_shards_are_done(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]], [["b"]]))
+    ledger.due(limit=10, again_s=LONG_S, unclaimed_s=LONG_S)
+    run_shard(ledger, execution_id, 0, 0, "a")
+    found = ledger.due(limit=10, again_s=LONG_S, unclaimed_s=LONG_S)
+    assert found == [Due("acme", execution_id, 0, ())]
+
+
+def test_shards_of_a_new_stage_have_a_deadline_of_their_own(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]], [["b"]]))
+    run_shard(ledger, execution_id, 0, 0, "a")
+    subject.pass_time(SHORT_S + 0.05)
+    ledger.advance(execution_id, 1)
+    assert ledger.due(limit=10, again_s=LONG_S, unclaimed_s=SHORT_S) == []
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.due(limit=10, again_s=LONG_S, unclaimed_s=SHORT_S)
+    assert found == [Due("acme", execution_id, 1, (0,))]
+
+
+def test_what_was_returned_comes_again_after_a_while(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution = new_execution()
+    ledger.create(execution, {})
+    assert len(due_at_once(ledger, again_s=SHORT_S)) == 1
+    assert due_at_once(ledger, again_s=SHORT_S) == []
+    subject.pass_time(SHORT_S + 0.05)
+    assert len(due_at_once(ledger, again_s=SHORT_S)) == 1
+
+
+def test_work_that_nobody_takes_is_returned_less_often(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    for _ in range(2):
+        assert len(due_at_once(ledger, again_s=SHORT_S)) == 1
+        subject.pass_time(SHORT_S * 1.2)
+    assert due_at_once(ledger, again_s=SHORT_S) == [], "the second time it is put away for longer"
+
+    ledger.claim(execution_id, 0, 0, lease_s=LONG_S)
+    subject.pass_time(SHORT_S)
+    assert len(due_at_once(ledger, again_s=SHORT_S)) == 1
+    subject.pass_time(SHORT_S * 1.2)
+    assert len(due_at_once(ledger, again_s=SHORT_S)) == 1, "a claim begins anew"
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_what_is_due_has_the_priority_of_its_execution(ledger: Ledger, planned: bool) -> None:
+    execution = new_execution(priority=Priority.HIGH)
+    ledger.create(execution, {})
+    if planned:
+        ledger.start(execution.id, plan_of([["a"]]))
+    assert [due.priority for due in due_at_once(ledger)] == [Priority.HIGH]
+
+
+def test_what_ended_is_never_due(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    ended = started(ledger, plan_of([["a"]]))
+    run_shard(ledger, ended, 0, 0, "a")
+    broken = started(ledger, plan_of([["a"]]))
+    claimed(ledger, broken)
+    ledger.fail(broken, ERROR)
+    subject.pass_time(SHORT_S)
+    assert due_at_once(ledger) == []
+
+
+def test_what_is_not_due_does_not_hide_what_is(ledger: Ledger) -> None:
+    for _ in range(5):
+        claimed(ledger, started(ledger, plan_of([["a"]])))
+    waiting = new_execution()
+    ledger.create(waiting, {})
+    found = ledger.due(limit=1, again_s=LONG_S, unclaimed_s=0.0)
+    assert [due.execution_id for due in found] == [waiting.id]
+
+
+def test_no_more_is_returned_than_asked_for_and_the_rest_comes_next(ledger: Ledger) -> None:
+    ids = {new_execution().id for _ in range(5)}
+    for execution_id in ids:
+        ledger.create(new_execution(id=execution_id), {})
+    found = [ledger.due(limit=2, again_s=LONG_S, unclaimed_s=0.0) for _ in range(4)]
+    assert [len(batch) for batch in found] == [2, 2, 1, 0]
+    assert {due.execution_id for batch in found for due in batch} == ids
+
+
+def test_a_shard_that_was_claimed_with_the_start_is_due_when_its_lease_ran_out(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    execution = new_execution()
+    ledger.create(execution, {})
+    ledger.start(execution.id, plan_of([["a"]]), lease_s=SHORT_S)
+    assert due_at_once(ledger) == []
+    subject.pass_time(SHORT_S + 0.05)
+    assert due_at_once(ledger) == [Due("acme", execution.id, 0, (0,))]
+    assert ledger.claim(execution.id, 0, 0, lease_s=LONG_S).again

@@ -1,0 +1,174 @@
+"""Who has a shard, for how long, and how shards went."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from qmtl.models.execution import (
+    ShardRecord,
+    Spent,
+)
+from qmtl.orchestrator.execution.ledger import (
+    Claim,
+    ClaimStatus,
+    Ledger,
+)
+from tests.support.ledgers import (
+    ERROR,
+    LONG_S,
+    SHORT_S,
+    LedgerUnderTest,
+    claimed,
+    new_execution,
+    plan_of,
+    run_shard,
+    started,
+    succeeded,
+)
+
+
+def test_a_claimed_shard_is_busy_for_others(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    claimed(ledger, execution_id)
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S) == Claim(ClaimStatus.BUSY)
+
+
+def test_one_of_many_that_claim_at_once_gets_the_shard(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(
+            pool.map(lambda _: ledger.claim(execution_id, 0, 0, lease_s=LONG_S), "12345678")
+        )
+    assert [claim.status for claim in claims].count(ClaimStatus.RUN) == 1
+
+
+def test_a_shard_whose_lease_ran_out_is_claimed_under_a_greater_token(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]]))
+    first = ledger.claim(execution_id, 0, 0, lease_s=SHORT_S)
+    subject.pass_time(SHORT_S + 0.05)
+    second = ledger.claim(execution_id, 0, 0, lease_s=LONG_S)
+    assert second.status is ClaimStatus.RUN
+    assert second.token > first.token
+
+
+def test_tokens_grow_over_all_shards_of_an_execution(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    assert claimed(ledger, execution_id, shard=1) < claimed(ledger, execution_id, shard=0)
+
+
+def test_a_claim_says_whether_the_shard_was_claimed_before(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a", "b"], ["c"]]))
+    assert not ledger.claim(execution_id, 0, 0, lease_s=0.0).again
+    assert not ledger.claim(execution_id, 0, 1, lease_s=0.0).again
+    token = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
+    ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=False)
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).again
+
+
+def test_a_claim_tells_how_often_the_shard_was_claimed_and_got_no_further(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a", "b"], ["c"]]))
+
+    def claim(shard: int) -> Claim:
+        return ledger.claim(execution_id, 0, shard, lease_s=0.0)
+
+    assert [claim(0).attempt for _ in range(3)] == [1, 2, 3]
+    assert claim(1).attempt == 1, "each shard has a count of its own"
+    fourth = claim(0)
+    assert fourth.attempt == 4
+    ledger.commit(execution_id, 0, 0, fourth.token, [], done=False)
+    assert claim(0).attempt == 5, "a commit of no node gets it no further"
+    ledger.commit(execution_id, 0, 0, claim(0).token, [succeeded("a")], done=False)
+    assert claim(0).attempt == 1
+
+
+def test_a_done_shard_is_done_for_whoever_claims_it(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    run_shard(ledger, execution_id, 0, 0, "a")
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S) == Claim(ClaimStatus.DONE)
+
+
+@pytest.mark.parametrize(("stage", "shard"), [(1, 0), (0, 7), (-1, 0)])
+def test_a_shard_that_is_not_of_the_running_stage_is_gone(
+    ledger: Ledger, stage: int, shard: int
+) -> None:
+    execution_id = started(ledger, plan_of([["a"]], [["b"]]))
+    assert ledger.claim(execution_id, stage, shard, lease_s=LONG_S) == Claim(ClaimStatus.GONE)
+
+
+def test_a_stage_that_was_left_behind_is_gone(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]], [["b"]]))
+    run_shard(ledger, execution_id, 0, 0, "a")
+    ledger.advance(execution_id, 1)
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).status is ClaimStatus.GONE
+
+
+def test_shards_of_what_is_not_running_are_gone(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    assert ledger.claim(execution.id, 0, 0, lease_s=LONG_S).status is ClaimStatus.GONE
+    assert ledger.claim("nothing", 0, 0, lease_s=LONG_S).status is ClaimStatus.GONE
+
+
+def test_a_renewed_lease_keeps_the_shard(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=SHORT_S).token
+    assert ledger.renew(execution_id, 0, 0, token, lease_s=LONG_S)
+    subject.pass_time(SHORT_S + 0.05)
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).status is ClaimStatus.BUSY
+
+
+def test_a_lease_that_ran_out_is_renewed_where_nobody_took_the_shard(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
+    assert ledger.renew(execution_id, 0, 0, token, lease_s=LONG_S)
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).status is ClaimStatus.BUSY
+
+
+def test_a_lease_that_somebody_else_took_is_not_renewed(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    old = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
+    claimed(ledger, execution_id)
+    assert not ledger.renew(execution_id, 0, 0, old, lease_s=LONG_S)
+
+
+def test_no_lease_is_renewed_once_the_execution_ended(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    token = claimed(ledger, execution_id)
+    ledger.fail(execution_id, ERROR)
+    assert not ledger.renew(execution_id, 0, 0, token, lease_s=LONG_S)
+
+
+def test_shards_tell_how_they_went(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"], ["b"], ["c"]], [["d"]]))
+    ledger.claim(execution_id, 0, 0, lease_s=0.0)
+    claimed(ledger, execution_id, shard=0)
+    token = claimed(ledger, execution_id, shard=1)
+    spent = Spent(fetch_us=1, execute_us=2, commit_us=3)
+    ledger.commit(execution_id, 0, 1, token, [succeeded("b")], done=True, spent=spent)
+    twice, done, untouched, later = ledger.shards(execution_id)
+    assert (twice.stage, twice.shard, twice.claims, twice.alive) == (0, 0, 2, True)
+    assert (done.claims, done.alive, done.spent) == (0, False, spent)
+    assert done.claimed_ms is not None
+    assert done.done_ms is not None
+    assert untouched == ShardRecord(stage=0, shard=2)
+    assert later == ShardRecord(stage=1, shard=0)
+
+
+def test_a_shard_whose_lease_ran_out_is_not_alive(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    ledger.claim(execution_id, 0, 0, lease_s=0.0)
+    (shard,) = ledger.shards(execution_id)
+    assert shard.claimed_ms is not None
+    assert not shard.alive
+
+
+def test_before_the_start_there_are_no_shards(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    assert ledger.shards(execution.id) == ledger.shards("nothing") == []
