@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from threading import Condition, Event, Thread
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Self
 from qmtl.common.errors import Unavailable
 from qmtl.orchestrator.execution.ledger import Ledger
 
+log = logging.getLogger("qmtl.execution")
 LOOK_S = 1.0  # a cancel is learnt by a renewal, so none waits longer than this for the next
 
 
@@ -107,6 +109,9 @@ class Leases:
                 lease.execution_id, lease.stage, lease.shard, lease.token, lease_s=self.lease_s
             )
         except Unavailable:
+            renewed = asked < lease.until
+        except Exception:  # this thread keeps every lease of the process, and nothing restarts it
+            log.exception("A lease of execution %s could not be renewed.", lease.execution_id)
             renewed = asked < lease.until
         else:
             lease.until = asked + self.lease_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -83,3 +84,23 @@ def test_several_leases_are_renewed_side_by_side(monkeypatch: pytest.MonkeyPatch
         while renewed != {0, 1} and time.monotonic() < ends:
             time.sleep(0.002)
     assert renewed == {0, 1}
+
+
+def test_whatever_a_renewal_meets_the_next_ones_are_made_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = memory_ledger().ledger
+    keep = ledger.renew
+    met: list[str] = []
+
+    def renew(*args: Any, **named: Any) -> bool:
+        if not met:
+            met.append("an error")
+            raise RuntimeError("What nobody foresaw.")
+        return keep(*args, **named)
+
+    monkeypatch.setattr(ledger, "renew", renew)
+    with claimed(ledger) as lease:
+        ledger.cancel(lease.execution_id)
+        assert comes(lease)
+    assert met
