@@ -36,7 +36,7 @@ class Recents:
         self._limits = limits
         self._versions: Recent[StrategyVersion] = Recent(most_nodes, lambda v: len(v.spec.nodes))
         self._works: Recent[Work] = Recent(most_nodes, lambda w: len(w.shape.nodes))
-        self._plans: Recent[Plan] = Recent(most_nodes, lambda p: len(p.nodes))
+        self._plans: Recent[Plan] = Recent(most_nodes, _weight)
 
     def version(self, execution: Execution) -> StrategyVersion:
         """Return the version that an execution runs; may raise as ``Registry.get_nodes``."""
@@ -83,3 +83,8 @@ class Recents:
     def keep_plan(self, execution_id: str, started_ms: int, plan: Plan) -> None:
         """Keep a plan that this process made and started."""
         self._plans.keep((execution_id, started_ms), plan)
+
+
+def _weight(plan: Plan) -> int:
+    """Return how much a plan holds: its nodes, and each result that it found in a history."""
+    return len(plan.nodes) + sum(len(lookup.found) for lookup in plan.lookups)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from qmtl.common.recent import Recent
+from qmtl.models.execution import Found, Lookup
 from qmtl.models.strategy import StrategySpec, StrategyVersion
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.recent import Recents
@@ -82,6 +83,25 @@ def test_the_plan_of_a_second_start_is_another_plan() -> None:
     recent._ledger = after  # as if the server had lost what it was told last
     second = msgspec.structs.replace(first, started_ms=(first.started_ms or 0) + 1)
     assert recent.plan(second) == OTHER_PLAN
+
+
+def test_a_plan_weighs_what_it_found_in_histories_too() -> None:
+    ledger = memory_ledger().ledger
+    found = Found(name="", bucket_ns=0, execution_id="e", node_id="n", digest="d")
+    lookup = Lookup(node_id="a", argument="past", kind="window", found=(found,) * 5)
+    registry = Registry(MemoryGraphStore(), MemoryStateStore(), MemoryPointStore())
+    recent = Recents(ledger, registry, Limits(60.0, 1), most_nodes=10)
+    plans = [msgspec.structs.replace(PLAN, lookups=(lookup,)) for _ in range(2)]
+    executions = [new_execution(cause=f"manual:{n}") for n in range(2)]
+    for execution, plan in zip(executions, plans, strict=True):
+        ledger.create(execution, {})
+        ledger.start(execution.id, plan)
+    first, second = (ledger.get("acme", execution.id) for execution in executions)
+    kept = recent.plan(first)
+    assert recent.plan(first) is kept
+    recent.plan(second)
+    recent._ledger = memory_ledger().ledger  # which has neither
+    assert (recent.plan(first), recent.plan(second)) == (None, plans[1])
 
 
 def test_an_execution_that_is_not_started_has_no_plan() -> None:
