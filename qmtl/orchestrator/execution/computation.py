@@ -173,10 +173,15 @@ class Computation:
         """Note what nodes and stages took, where that is news; worth doing once nobody waits."""
         ledger, job = self._means.ledger, self._job
         news = learnt(job.plan, self._took_us)
-        if self._commits.status is CommitStatus.ENDED and len(job.plan.stages) > 1:
-            news |= crossing_learnt(job.plan, ledger.shards(job.execution.id))
+        if self._commits.status is CommitStatus.ENDED and _is_fanned_out(job.plan):
+            started_ms = ledger.get(job.execution.tenant, job.execution.id).started_ms or 0
+            news |= crossing_learnt(job.plan, started_ms, ledger.shards(job.execution.id))
         if news:
             ledger.learn(job.execution.tenant, job.execution.strategy, news)
+
+
+def _is_fanned_out(plan: Plan) -> bool:
+    return any(len(stage) > 1 for stage in plan.stages)
 
 
 def _changed(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from qmtl.models.execution import Plan, ShardRecord
 
+CROSSING_US = 6_000  # what a stage is taken to cost before one was measured
 CROSSING = "~crossing"  # stands among the costs of a strategy's nodes for that of its stages
 LEAST_CROSSING_US, MOST_CROSSING_US = 1_000, 50_000  # more is a long queue, which will pass
 SLOWER = 0.3  # weight of a longer duration in the moving average: often it was the machine
@@ -36,23 +37,26 @@ def learnt(plan: Plan, took_us: Mapping[str, int]) -> dict[str, int]:
     return news
 
 
-def crossing_learnt(plan: Plan, shards: Sequence[ShardRecord]) -> dict[str, int]:
+def crossing_learnt(plan: Plan, started_ms: int, shards: Sequence[ShardRecord]) -> dict[str, int]:
     """Return the new moving average of what a stage costs beside its nodes, where that is news.
 
-    It is the time from the end of a stage's last shard to the claim of the next one's first.
+    It is the time from the end of a stage's last shard, or the start, to the claim of the next
+    one's last. The first that is measured counts whole.
     """
     waits: list[int] = []
-    for stage in range(1, len(plan.stages)):
-        done = [s.done_ms for s in shards if s.stage == stage - 1]
-        claimed = [s.claimed_ms for s in shards if s.stage == stage]
-        ends = [at for at in done if at is not None]
-        begins = [at for at in claimed if at is not None]
-        if ends and begins:
-            waits.append(min(begins) - max(ends))
+    ended_ms: int | None = started_ms
+    for stage in range(len(plan.stages)):
+        claimed = [s.claimed_ms for s in shards if s.stage == stage and s.claimed_ms is not None]
+        done = [s.done_ms for s in shards if s.stage == stage and s.done_ms is not None]
+        if ended_ms is not None and claimed and (stage or len(claimed) > 1):
+            waits.append(max(claimed) - ended_ms)
+        ended_ms = max(done, default=None)
     if not waits:
         return {}
     took_us = 1_000 * sum(waits) // len(waits)
     took_us = min(max(took_us, LEAST_CROSSING_US), MOST_CROSSING_US)
+    if plan.crossing_us == CROSSING_US:
+        return {CROSSING: took_us}
     more = took_us - plan.crossing_us
     if abs(more) <= NEWS * plan.crossing_us:
         return {}

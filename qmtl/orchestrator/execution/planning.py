@@ -13,13 +13,13 @@ from qmtl.common.timeline import MILLISECOND, floor_bucket
 from qmtl.graph.plan import Stages, cut
 from qmtl.models.datanode import SourceSpec
 from qmtl.models.execution import Lookup, Pin, PinnedWindow, Plan
+from qmtl.orchestrator.execution.costs import CROSSING_US
 from qmtl.orchestrator.execution.keys import seeds
 from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
 PAYS = 0.8  # of the time as one shard: what is left of it when several are worth their messages
 SLACK = 1.15  # how much looser a kept cut may be under new costs
-CROSSING_US = 6_000  # what a stage is taken to cost before one was measured
 NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from qmtl.models.execution import ShardRecord
 from qmtl.orchestrator.execution.costs import (
     CROSSING,
+    CROSSING_US,
     LEAST_CROSSING_US,
     MOST_CROSSING_US,
     crossing_learnt,
@@ -38,22 +39,28 @@ def test_what_a_busy_machine_adds_to_a_tiny_node_is_not_learnt() -> None:
 
 def shards(first_done_ms: int, next_claimed_ms: int) -> list[ShardRecord]:
     return [
-        ShardRecord(stage=0, shard=0, claimed_ms=0, done_ms=3),
-        ShardRecord(stage=0, shard=1, claimed_ms=0, done_ms=first_done_ms),
+        ShardRecord(stage=0, shard=0, claimed_ms=3, done_ms=6),
+        ShardRecord(stage=0, shard=1, claimed_ms=5, done_ms=first_done_ms),
         ShardRecord(stage=1, shard=0, claimed_ms=next_claimed_ms, done_ms=next_claimed_ms + 9),
     ]
 
 
-def test_a_crossing_is_the_time_between_the_last_shard_and_the_next_claim() -> None:
-    assert crossing_learnt(PLAN, shards(10, 15)) == {}
-    assert crossing_learnt(PLAN, shards(10, 25)) == {CROSSING: 8_000}
+def test_a_crossing_is_the_time_until_the_last_shard_of_a_stage_is_claimed() -> None:
+    assert crossing_learnt(PLAN, 0, shards(10, 15)) == {}  # 5 ms from the start, 5 ms between
+    assert crossing_learnt(PLAN, 0, shards(10, 35)) == {CROSSING: 8_000}
 
 
 def test_a_crossing_is_learnt_within_bounds() -> None:
-    fast, slow = crossing_learnt(PLAN, shards(10, 10)), crossing_learnt(PLAN, shards(10, 9_999))
+    fast, slow = crossing_learnt(PLAN, 5, shards(10, 10)), crossing_learnt(PLAN, 0, shards(10, 999))
     assert fast == {CROSSING: 5_000 - round(0.3 * (5_000 - LEAST_CROSSING_US))}
     assert slow == {CROSSING: 5_000 + round(0.3 * (MOST_CROSSING_US - 5_000))}
 
 
-def test_a_plan_of_one_stage_teaches_nothing_of_crossings() -> None:
-    assert crossing_learnt(plan_of([["a"]]), [ShardRecord(stage=0, shard=0, done_ms=1)]) == {}
+def test_the_first_crossing_that_is_measured_counts_whole() -> None:
+    unmeasured = replace(PLAN, crossing_us=CROSSING_US)
+    assert crossing_learnt(unmeasured, 0, shards(10, 35)) == {CROSSING: 15_000}
+
+
+def test_a_plan_without_chords_teaches_nothing_of_crossings() -> None:
+    alone = ShardRecord(stage=0, shard=0, claimed_ms=3, done_ms=4)
+    assert crossing_learnt(plan_of([["a"]]), 0, [alone]) == {}
