@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import Execution, Line
+from qmtl.orchestrator.execution.asked import asked_for
 from qmtl.orchestrator.execution.ledger import Landed
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
-from qmtl.orchestrator.execution.planned import NANOSECONDS_PER_MS, asked_for
 
 Asked = tuple[int, str]  # a bucket, and what names a version and its targets
 
@@ -175,7 +176,7 @@ def stands_in(execution: Execution) -> bool:
 
 def bucket_ms(execution: Execution) -> int:
     """Return its bucket."""
-    return execution.bucket_ns // NANOSECONDS_PER_MS
+    return execution.bucket_ns // MILLISECOND
 
 
 def _asked(execution: Execution) -> Asked:

@@ -37,6 +37,7 @@ from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan, Priority, Spent
+from qmtl.orchestrator.execution.asked import asked_for
 from qmtl.orchestrator.execution.ledger import (
     AdvanceStatus,
     Claim,
@@ -50,7 +51,6 @@ from qmtl.orchestrator.execution.ledger import (
     StartStatus,
 )
 from qmtl.orchestrator.execution.pages import place
-from qmtl.orchestrator.execution.planned import asked_for
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.reads import RedisReads
 from qmtl.orchestrator.execution.redis.scripts import CellScript

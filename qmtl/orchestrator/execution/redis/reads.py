@@ -21,9 +21,9 @@ from qmtl.models.execution import (
     PlannedNode,
     ShardRecord,
 )
+from qmtl.orchestrator.execution.asked import asked_for
 from qmtl.orchestrator.execution.ledger import HistoryRequest, Landed, Outlook
 from qmtl.orchestrator.execution.pages import check_cursor, id_at
-from qmtl.orchestrator.execution.planned import asked_for
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.scripts import CellScript
 from qmtl.orchestrator.execution.redis.values import RedisValues, by_execution

@@ -1,4 +1,4 @@
-"""What ledgers derive from a plan and from what is stored, alike in every adapter."""
+"""What is asked of a line: versions, and which of their nodes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 
 from qmtl.common.codec import digest
-
-NANOSECONDS_PER_MS = 1_000_000
 
 
 def asked_for(version: str, targets: Sequence[str]) -> str:
