@@ -149,7 +149,7 @@ def build(
     orchestrator = Orchestrator(
         submissions=submissions,
         triggers=triggers,
-        controls=ControlService(s.ledger, dispatcher, triggers),
+        controls=ControlService(s.ledger, dispatcher, most_open=settings.most_open),
         plans=PlanService(s.ledger, recent, s.points, histories, planner, triggers),
         comparisons=ComparisonService(s.ledger, recent, reader),
         results=ResultService(s.ledger),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from secrets import token_hex
 
 from qmtl.common.codec import digest
 from qmtl.common.timeline import floor_bucket
@@ -49,6 +50,33 @@ def new_execution(
         by=by,
         created_ms=at_ms,
         ordered=not adhoc and has_windows(version.spec),
+    )
+
+
+def replay_of(
+    original: Execution, *, by: str, idempotency_key: str | None, at_ms: int
+) -> Execution:
+    """Return an execution that reads what another read, and reuses nothing of it.
+
+    It has a line of its own. An equal idempotency key gives an equal id.
+    """
+    nonce = digest(idempotency_key.encode())[:16] if idempotency_key else token_hex(8)
+    cause = f"replay:{original.id}:{nonce}"
+    return Execution(
+        id=digest(f"{original.tenant}\n{cause}".encode()),
+        tenant=original.tenant,
+        strategy=original.strategy,
+        environment=original.environment,
+        version=original.version,
+        adhoc=True,
+        as_of_ns=original.as_of_ns,
+        bucket_ns=original.bucket_ns,
+        targets=original.targets,
+        cause=cause,
+        by=by,
+        created_ms=at_ms,
+        priority=original.priority,
+        replays=original.id,
     )
 
 

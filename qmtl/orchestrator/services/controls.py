@@ -16,18 +16,18 @@ from qmtl.common.errors import (
 from qmtl.graph.dag import Dag
 from qmtl.models.execution import Execution, ExecutionState, Plan
 from qmtl.orchestrator.dispatcher import Dispatcher
+from qmtl.orchestrator.execution.creation import replay_of
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.shape import upstream_of
-from qmtl.orchestrator.services.triggering import TriggerService
 
 
 class ControlService:
     """Stops executions, and runs them again. Every method may raise ``UnknownExecution``."""
 
-    def __init__(self, ledger: Ledger, dispatcher: Dispatcher, triggers: TriggerService) -> None:
+    def __init__(self, ledger: Ledger, dispatcher: Dispatcher, *, most_open: int) -> None:
         self._ledger = ledger
         self._dispatcher = dispatcher
-        self._triggers = triggers
+        self._most_open = most_open
 
     def cancel(self, tenant: str, execution_id: str) -> Execution:
         """End an execution as CANCELLED; one that is cancelled already is answered as it stands.
@@ -128,7 +128,12 @@ class ControlService:
         execution = self._ledger.get(tenant, execution_id)
         _check_ended(execution)
         self._planned(execution)
-        return self._triggers.replay(execution, by=by, idempotency_key=idempotency_key, at_ms=at_ms)
+        new = replay_of(execution, by=by, idempotency_key=idempotency_key, at_ms=at_ms)
+        inputs = self._ledger.inputs(execution_id) if execution.adhoc else {}
+        kept, created = self._ledger.create(new, inputs, most_open=self._most_open)
+        if created:
+            self._send(kept)
+        return kept, created
 
     def _planned(self, execution: Execution) -> Plan:
         plan = self._ledger.plan(execution.id)
@@ -150,9 +155,12 @@ class ControlService:
         )
         if not reopened:
             raise NotEnded(f"Another request has opened execution {execution.id} again.")
+        self._send(execution)
+        return self._ledger.get(execution.tenant, execution.id)
+
+    def _send(self, execution: Execution) -> None:
         with suppress(Unavailable):  # it is due: the reaper sends it
             self._dispatcher.advance(execution.tenant, execution.id, 0, priority=execution.priority)
-        return self._ledger.get(execution.tenant, execution.id)
 
     def _send_next(self, execution_id: str) -> None:
         """Let the next one of its line go on, where it is ordered."""

@@ -209,37 +209,6 @@ class TriggerService:
             for bucket_ns in self._gaps.before(execution, version.spec, nodes, start_ns)
         ]
 
-    def replay(
-        self, original: Execution, *, by: str, idempotency_key: str | None, at_ms: int
-    ) -> tuple[Execution, bool]:
-        """Create an execution that reads what another read, and reuses nothing of it.
-
-        It has a line of its own. An equal idempotency key gives the replay that it made before.
-        """
-        nonce = digest(idempotency_key.encode())[:16] if idempotency_key else token_hex(8)
-        cause = f"replay:{original.id}:{nonce}"
-        new = Execution(
-            id=digest(f"{original.tenant}\n{cause}".encode()),
-            tenant=original.tenant,
-            strategy=original.strategy,
-            environment=original.environment,
-            version=original.version,
-            adhoc=True,
-            as_of_ns=original.as_of_ns,
-            bucket_ns=original.bucket_ns,
-            targets=original.targets,
-            cause=cause,
-            by=by,
-            created_ms=at_ms,
-            priority=original.priority,
-            replays=original.id,
-        )
-        inputs = self._ledger.inputs(original.id) if original.adhoc else {}
-        kept, created = self._ledger.create(new, inputs, most_open=self._most_open)
-        if created:
-            self._send(kept)
-        return kept, created
-
     def _send(self, execution: Execution) -> None:
         with suppress(Unavailable):  # it is kept: the reaper sends it
             self._dispatcher.advance(execution.tenant, execution.id, 0, priority=execution.priority)
