@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmtl.orchestrator.services.triggering import new_execution
+from qmtl.orchestrator.execution.creation import new_execution
 from tests.support.registry import DAY_NS, make_node, make_spec, make_version
 
 VERSION = make_version("acme", make_spec("crossover", [make_node("fast")]))
