@@ -186,6 +186,10 @@ class Orchestrator:
         """Return an execution as it stands."""
         return self._results.get_status(tenant, execution_id)
 
+    def wait_for_execution(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
+        """Return an execution once it ended, or as it stands when the time is up."""
+        return self._results.wait(tenant, execution_id, timeout_s=timeout_s)
+
     def list_executions(
         self, tenant: str, *, strategy: str | None, before: str, limit: int
     ) -> tuple[list[Execution], str]:

@@ -18,7 +18,6 @@ from qmtl.web import bodies, paging
 from qmtl.web.context import caller, services
 from qmtl.web.rendering import MOST_ROWS, ROWS, Renderer, TooLong, type_name
 from qmtl.web.resource import Answer, Resource, WaitQuery
-from qmtl.web.waiting import poll
 
 executions = Resource("executions", "Runs of a version, and their results")
 VALUE = "application/vnd.qmtl.value"
@@ -212,8 +211,6 @@ def wait_for(execution: Execution, wait_s: float) -> Execution:
     with found.waiting.enter(wait_s) as allowed_s:
         if allowed_s <= 0:
             return execution
-        return poll(
-            lambda: found.orchestrator.get_status(execution.tenant, execution.id),
-            lambda now: now.state.ended,
-            wait_s=allowed_s,
+        return found.orchestrator.wait_for_execution(
+            execution.tenant, execution.id, timeout_s=allowed_s
         )

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
-
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.5
-SHARE = 0.1  # of the time that passed is the next pause, so an answer is late by a tenth at most
-T = TypeVar("T")
 
 
 class WaitingRoom:
@@ -33,15 +27,3 @@ class WaitingRoom:
             yield wait_s
         finally:
             self._places.release()
-
-
-def poll(read: Callable[[], T], ended: Callable[[T], bool], *, wait_s: float) -> T:
-    """Read with growing pauses until what is read has ended or the time is up."""
-    began = time.monotonic()
-    while True:
-        value = read()
-        passed = time.monotonic() - began
-        if ended(value) or passed >= wait_s:
-            return value
-        pause = min(max(SHARE * passed, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
-        time.sleep(min(pause, wait_s - passed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,6 +135,14 @@ class ToldOrchestrator:
         if execution is None or execution.tenant != tenant:
             raise UnknownExecution(f"There is no execution {execution_id}.")
         return execution
+
+    def wait_for_execution(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
+        ends = time.monotonic() + timeout_s
+        while True:
+            execution = self.get_status(tenant, execution_id)
+            if execution.state.ended or time.monotonic() >= ends:
+                return execution
+            time.sleep(0.001)
 
     def list_executions(
         self, tenant: str, *, strategy: str | None, before: str, limit: int

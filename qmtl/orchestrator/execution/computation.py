@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from qmtl.common.errors import CorruptValue
+from qmtl.common.errors import CorruptValue, ExecutionFailed
 from qmtl.common.timeline import floor_bucket
 from qmtl.models.execution import ErrorRecord, Execution, Plan, PlannedNode, Spent
 from qmtl.orchestrator.execution.commits import Commits
@@ -21,6 +21,10 @@ from qmtl.orchestrator.execution.recent import Recents, Work
 from qmtl.orchestrator.execution.shape import upstream_of
 from qmtl.sandbox.calls import Call, Outcome
 from qmtl.sandbox.pool import ExecutorPool
+
+FORGOTTEN = ErrorRecord(
+    code=ExecutionFailed.code, message="A result that the plan reads is no longer kept."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Computation:
         work = self._means.recent.work(job.execution)
         self._values |= self._read(work)
         self._refuse_lost(work)
+        self._refuse_forgotten()
         flights = Flights(self._means.ledger, job, self._commits, self._values)
         flights.take(job.claim.held)
         waiting = flights.blocked(self.open)
@@ -135,6 +140,12 @@ class Computation:
             if gone:
                 message = f"It reads {gone}, whose value is no longer in the ledger."
                 self._commits.fail([node], ErrorRecord(code=CorruptValue.code, message=message))
+
+    def _refuse_forgotten(self) -> None:
+        """Fail the nodes that look back at a result whose value is gone, and no others."""
+        lookups = self._job.plan.lookups
+        gone = {each.node_id for each in lookups if each.key not in self._values}
+        self._commits.fail([node for node in self.open if node.node_id in gone], FORGOTTEN)
 
     def _execute(self, work: Work, nodes: Iterable[PlannedNode]) -> None:
         """Have nodes computed that have not ended."""

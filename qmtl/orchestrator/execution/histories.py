@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qmtl.common.errors import ExecutionFailed
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution, Found, Line, Lookup
@@ -63,24 +62,25 @@ class HistoryReader:
         return resolve(nodes, asked, answers)
 
     def values(self, lookups: Sequence[Lookup]) -> dict[str, bytes]:
-        """Return the packed value of each lookup by its key; at most two round trips."""
+        """Return the packed value of each lookup by its key; at most two round trips.
+
+        A lookup of which a result is no longer kept is left out.
+        """
         parts = [(f.execution_id, f.node_id) for each in lookups for f in each.found]
         values = iter(self._ledger.values_of(parts) if parts else [])
-        return {
-            each.key: packed(each, [_kept(next(values)) for _ in each.found]) for each in lookups
-        }
+        found: dict[str, bytes] = {}
+        for each in lookups:
+            results = [next(values) for _ in each.found]
+            kept = [value for value in results if value is not None]
+            if len(kept) == len(results):
+                found[each.key] = packed(each, kept)
+        return found
 
     def _peers(self, execution: Execution, nodes: Sequence[NodeSpec]) -> list[StrategySpec]:
         if execution.environment is None or not any(node.queries() for node in nodes):
             return []
         active = self._registry.active_versions(execution.tenant, execution.environment)
         return [version.spec for version in active]
-
-
-def _kept(value: bytes | None) -> bytes:
-    if value is None:
-        raise ExecutionFailed("A result that the plan reads is no longer kept.")
-    return value
 
 
 def _line(execution: Execution, question: Question) -> Line:

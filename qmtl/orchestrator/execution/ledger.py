@@ -249,6 +249,13 @@ class Ledger(Protocol):
             UnknownExecution: There is none, or it is another tenant's.
         """
 
+    def wait(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
+        """Return an execution as soon as it has ended, or as it stands when the time is up.
+
+        Raises:
+            UnknownExecution: There is none, or it is another tenant's.
+        """
+
     def page(
         self,
         tenant: str,

@@ -26,6 +26,10 @@ class ResultService:
         """Return an execution as it stands."""
         return self._ledger.get(tenant, execution_id)
 
+    def wait(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
+        """Return an execution once it ended, or as it stands when the time is up."""
+        return self._ledger.wait(tenant, execution_id, timeout_s=timeout_s)
+
     def page(
         self, tenant: str, *, strategy: str | None, before: str, limit: int
     ) -> tuple[list[Execution], str]:

@@ -175,12 +175,11 @@ class Qmtl:
 
     def await_end(self, execution_id: str) -> None:
         """Return as soon as an execution has ended, whether well or not."""
-        status = self.services.orchestrator.get_status
-        pause_until(
-            lambda: status(TENANT, execution_id).state.ended,
-            timeout_s=TIMEOUT_S,
-            what=f"Execution {execution_id} ends",
+        found = self.services.orchestrator.wait_for_execution(
+            TENANT, execution_id, timeout_s=TIMEOUT_S
         )
+        if not found.state.ended:
+            raise TimeoutError(f"Execution {execution_id} ends: not within {TIMEOUT_S:g} s")
 
     def run(self, workload: Workload, number: int) -> Run:
         """Trigger by service call and wait for the end; every node has to be computed."""

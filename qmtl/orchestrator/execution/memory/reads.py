@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
@@ -27,6 +28,8 @@ from qmtl.orchestrator.execution.memory.lines import Lines
 from qmtl.orchestrator.execution.memory.memo import Mark, Memo
 from qmtl.orchestrator.execution.pages import check_cursor, place
 
+LOOK_S = 0.002  # between looks at an execution that is waited for
+
 
 class MemoryReads:
     """The part of the ledger that changes nothing, and what is kept."""
@@ -50,6 +53,15 @@ class MemoryReads:
             if known is None or known.execution.tenant != tenant:
                 raise UnknownExecution(f"There is no execution {execution_id!r}.")
             return known.execution
+
+    def wait(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
+        ends = time.monotonic() + timeout_s
+        while True:
+            found = self.get(tenant, execution_id)
+            left_s = ends - time.monotonic()
+            if found.state.ended or left_s <= 0:
+                return found
+            time.sleep(min(left_s, LOOK_S))
 
     def page(
         self, tenant: str, *, strategy: str | None, before: str, limit: int

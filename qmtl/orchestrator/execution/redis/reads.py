@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import cast
 
@@ -29,6 +30,8 @@ from qmtl.orchestrator.execution.redis.scripts import CellScript
 from qmtl.orchestrator.execution.redis.values import RedisValues, by_execution
 
 MOST_NODES = 20_000  # over all shapes that are kept; a node takes one or two kilobytes
+BLOCK_S = 1.0  # longest wait inside the server
+BELL_MS = 60_000  # how long the bell of an end is there; later, the state alone tells it
 TALLIES = ("computed", "reused", "waited")
 
 
@@ -40,6 +43,8 @@ class RedisReads:
         self._key = keys
         self._memo_ttl_ms = memo_ttl_ms
         self._values = RedisValues(client, keys)
+        timeout_s = client.get_connection_kwargs().get("socket_timeout")
+        self._block_s = min(BLOCK_S, timeout_s / 2) if timeout_s else BLOCK_S
         self._shapes: Recent[tuple[PlannedNode, ...]] = Recent(MOST_NODES, len)
         self._outlook = CellScript(client, keys.prefix, "outlook", "memo")
         self._histories = CellScript(client, keys.prefix, "histories")
@@ -62,6 +67,22 @@ class RedisReads:
         if fields.get(b"tenant") != tenant.encode():
             raise UnknownExecution(f"There is no execution {execution_id!r}.")
         return documents.execution_from(fields)
+
+    @translated()
+    def wait(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
+        ends = time.monotonic() + timeout_s
+        bell = self._exec(execution_id, "bell")
+        while True:
+            found = self.get(tenant, execution_id)
+            left_s = ends - time.monotonic()
+            if found.state.ended or left_s <= 0:
+                return found
+            # Short waits inside the server: a reply that took longer would look like a dead one.
+            if self._client.blpop([bell], timeout=max(0.001, min(left_s, self._block_s))):
+                with self._client.pipeline(transaction=False) as pipe:
+                    pipe.rpush(bell, "1")  # for the next one who waits
+                    pipe.pexpire(bell, BELL_MS)
+                    pipe.execute()
 
     @translated()
     def page(

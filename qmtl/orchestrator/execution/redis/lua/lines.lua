@@ -98,6 +98,8 @@ local function end_execution(id, state, now, ender, failure)
   if failure and failure ~= '' then
     redis.call('HSET', key, 'error', failure)
   end
+  redis.call('RPUSH', key .. ':bell', '1') -- whoever waits for the end is told at once
+  redis.call('PEXPIRE', key .. ':bell', 60000)
   redis.call('ZREM', CELL .. 'due', id)
   redis.call('HINCRBY', CELL .. 'open', fields[1], -1)
   if fields[3] ~= '' then

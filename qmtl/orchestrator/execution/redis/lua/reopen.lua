@@ -26,7 +26,7 @@ for _, record in ipairs(read_fields(key .. ':nodes', clear)) do
 end
 write_chunks('HDEL', key .. ':nodes', clear)
 write_chunks('HDEL', key .. ':values', clear)
-redis.call('DEL', key .. ':shards')
+redis.call('DEL', key .. ':shards', key .. ':bell')
 local now = now_ms()
 redis.call(
   'HDEL', key, 'stage', 'began', 'started', 'ended', 'error', 'returned', 'ready',

@@ -1,0 +1,71 @@
+"""Waiting for the end of an execution, on every ledger."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from qmtl.common.errors import UnknownExecution
+from qmtl.models.execution import Execution, ExecutionState
+from qmtl.orchestrator.execution.ledger import Ledger
+from tests.support.ledgers import LedgerUnderTest, memory_ledger, new_execution, redis_ledger
+
+LONG_S = 30.0
+
+
+@pytest.fixture(params=["memory", "redis"])
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    under: LedgerUnderTest = (
+        memory_ledger()
+        if request.param == "memory"
+        else redis_ledger(request.getfixturevalue("settings"))
+    )
+    return under.ledger
+
+
+def created(ledger: Ledger) -> Execution:
+    execution = new_execution()
+    ledger.create(execution, {})
+    return execution
+
+
+def test_whoever_waits_is_told_of_the_end(ledger: Ledger) -> None:
+    execution, found = created(ledger), list[Execution]()
+
+    def wait() -> None:
+        found.append(ledger.wait("acme", execution.id, timeout_s=LONG_S))
+
+    waiting = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    ledger.cancel(execution.id)
+    for thread in waiting:
+        thread.join(LONG_S)
+    assert [each.state for each in found] == [ExecutionState.CANCELLED] * 3
+
+
+def test_a_wait_ends_with_its_time(ledger: Ledger) -> None:
+    execution = created(ledger)
+    assert ledger.wait("acme", execution.id, timeout_s=0.05).state is ExecutionState.PENDING
+    assert ledger.wait("acme", execution.id, timeout_s=0.0).state is ExecutionState.PENDING
+
+
+def test_nobody_waits_for_what_has_ended(ledger: Ledger) -> None:
+    execution = created(ledger)
+    ledger.cancel(execution.id)
+    for _ in range(3):
+        assert ledger.wait("acme", execution.id, timeout_s=LONG_S).state.ended
+
+
+def test_an_execution_that_was_reopened_is_waited_for_again(ledger: Ledger) -> None:
+    execution = created(ledger)
+    ledger.cancel(execution.id)
+    ledger.reopen(execution.id, attempt=1, clear=[], fresh=False)
+    assert ledger.wait("acme", execution.id, timeout_s=0.1).state is ExecutionState.PENDING
+
+
+def test_another_tenants_execution_is_not_waited_for(ledger: Ledger) -> None:
+    execution = created(ledger)
+    with pytest.raises(UnknownExecution):
+        ledger.wait("other", execution.id, timeout_s=LONG_S)
