@@ -13,6 +13,7 @@ from qmtl.common.settings import Settings
 from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState
 from qmtl.models.strategy import SubmissionState
 from qmtl.orchestrator.execution.inputs import InputReader
+from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.execution.recent import Recents
 from qmtl.orchestrator.execution.shard import MOST_CLAIMS
 from qmtl.orchestrator.services import submission as submissions
@@ -22,6 +23,27 @@ from tests.support.pipeline import FINE, deploy, memory, trigger
 from tests.support.strategies import DIAMOND
 
 TENANT = "acme"
+LOOKS_AROUND = """\
+from qmtl.sdk import node, query, source, strategy
+
+strategy("looks_around", interval="1d")
+prices = source(name="shop.prices", columns=["close"], interval="1d", period=3)
+
+
+@node(inputs={"signals": query(tags=["signal"])})
+def others(signals):
+    return len(signals)
+
+
+@node
+def behind(others):
+    return others
+
+
+@node
+def alone(prices):
+    return len(prices)
+"""
 
 
 @pytest.fixture
@@ -179,6 +201,27 @@ def test_a_result_that_the_ledger_lost_is_not_taken_for_a_failure_upstream(
         ErrorRecord(
             code="QMTL-305", message="It reads 'mean', whose value is no longer in the ledger."
         ),
+    )
+
+
+def test_a_result_that_a_history_lost_fails_only_the_nodes_that_look_back_at_it(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(system, fabric, TENANT, LOOKS_AROUND)
+    trigger(system, TENANT)
+    fabric.deliver(system)
+    monkeypatch.setattr(MemoryLedger, "values_of", lambda _, results: [None for _ in results])
+    execution = trigger(system, TENANT, "looks_around")
+    fabric.deliver(system)
+    found = system.orchestrator.get_results(TENANT, execution.id)
+    assert {result.name: result.record.state for result in found} == {
+        "others": NodeState.FAILED,
+        "behind": NodeState.SKIPPED,
+        "alone": NodeState.SUCCEEDED,
+    }
+    errors = {result.name: result.record.error for result in found}
+    assert errors["others"] == ErrorRecord(
+        code="QMTL-404", message="A result that the plan reads is no longer kept."
     )
 
 

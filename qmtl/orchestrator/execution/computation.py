@@ -83,9 +83,9 @@ class Computation:
         work = self._means.recent.work(job.execution)
         self._values |= self._read(work)
         self._refuse_lost(work)
-        self._refuse_forgotten()
         flights = Flights(self._means.ledger, job, self._commits, self._values)
         flights.take(job.claim.held)
+        self._refuse_forgotten()
         waiting = flights.blocked(self.open)
         late = [node for node in self.open if node.node_id in waiting] if waiting else []
         self._read_again = frozenset(u for node in late for u in upstream_of(node))
