@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from qmtl.common.errors import UnknownExecution
+from qmtl.common.redis import connection as redis_connection
+from qmtl.common.redis.keys import Keys
 from qmtl.models.execution import Execution, ExecutionState
 from qmtl.orchestrator.execution.ledger import Ledger
 from tests.support.ledgers import LedgerUnderTest, memory_ledger, new_execution, redis_ledger
@@ -69,3 +71,17 @@ def test_another_tenants_execution_is_not_waited_for(ledger: Ledger) -> None:
     execution = created(ledger)
     with pytest.raises(UnknownExecution):
         ledger.wait("other", execution.id, timeout_s=LONG_S)
+
+
+def test_a_bell_of_an_attempt_before_is_taken_away_and_keeps_nobody_awake(
+    request: pytest.FixtureRequest,
+) -> None:
+    settings = request.getfixturevalue("settings")
+    ledger = redis_ledger(settings).ledger
+    execution = created(ledger)
+    client = redis_connection.connect(settings.state_url, timeout_s=5.0)
+    bell = Keys(settings.cell)("exec", execution.id, "bell")
+    client.rpush(bell, "1")
+    assert ledger.wait("acme", execution.id, timeout_s=0.05).state is ExecutionState.PENDING
+    assert client.llen(bell) == 0
+    client.close()
