@@ -260,3 +260,36 @@ def test_concurrent_batches_each_get_a_revision_of_their_own(
     assert store.summaries(tenant, ["prices"])[0].count == 16
     found = read(store, tenant, "c0", "c1", "c2")
     assert all(sum(v is not None for v in row) == 1 for row in found.values())
+
+
+def test_the_latest_windows_come_with_the_revision_that_they_show(
+    store: PointStore, tenant: str
+) -> None:
+    store.append(tenant, "prices", points({10: 1.0, 20: 2.0}))
+    store.append(tenant, "prices", points({20: 3.0}))
+    requests = [
+        WindowRequest("prices", ("close",), LATEST, 100, 0),
+        WindowRequest("prices", ("close",), 10, 100, 0),
+        WindowRequest("nothing", ("close",), LATEST, 100, 0),
+    ]
+    found = store.latest(tenant, requests)
+    assert [(revision, window.values.tolist()) for revision, window in found] == [
+        (2, [[1.0], [3.0]]),
+        (2, [[1.0]]),
+        (0, []),
+    ]
+    assert store.latest(tenant, []) == []
+
+
+def test_the_latest_windows_are_read_in_one_step(store: PointStore, tenant: str) -> None:
+    def append(value: int) -> None:
+        store.append(tenant, "a", points({10: float(value)}))
+
+    requests = [WindowRequest("a", ("close",), LATEST, 1, 0)] * 2
+    append(0)
+    with ThreadPoolExecutor(2) as pool:
+        writing = pool.map(append, range(1, 50))
+        for _ in range(50):
+            (first, shown), (second, again) = store.latest(tenant, requests)
+            assert (first, shown.values.tolist()) == (second, again.values.tolist())
+        list(writing)

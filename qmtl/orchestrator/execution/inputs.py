@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from qmtl.common.codec import decode, encode
@@ -31,17 +31,30 @@ class InputReader:
         self._points = points
         self._given = given
 
-    def pins(self, execution: Execution, sources: Sequence[str], spec: StrategySpec) -> list[Pin]:
-        """Return a pin for each source variable: its revision now, or 0 where it is inline."""
-        inline = self._given.inputs(execution.id) if execution.adhoc else {}
-        stored = [v for v in sources if v not in inline]
-        names = [spec.source(v).name for v in stored]
-        found = self._points.revisions(execution.tenant, names) if names else []
-        revisions = dict(zip(stored, found, strict=True))
-        return [
+    def pin(
+        self, execution: Execution, keys: Sequence[SourceKey], spec: StrategySpec
+    ) -> tuple[list[Pin], dict[SourceKey, bytes]]:
+        """Return a pin for each source variable, its revision now or 0 where it is inline, and the
+        encoded window of every key there; at most two round trips.
+
+        Raises:
+            MissingData: A window holds no point; the message names the source and the time.
+        """
+        revisions: dict[str, int] = {}
+
+        def latest(windows: Sequence[WindowKey]) -> list[Points]:
+            requests = [_request(window, spec, 0) for window in windows]
+            found = self._points.latest(execution.tenant, requests)
+            pairs = zip(windows, found, strict=True)
+            revisions.update({window.variable: revision for window, (revision, _) in pairs})
+            return [points for _, points in found]
+
+        encoded = self._encoded(execution, keys, spec, latest)
+        pins = [
             Pin(variable=v, source=spec.source(v).name, revision=revisions.get(v, 0))
-            for v in sources
+            for v in sorted({key.variable for key in keys})
         ]
+        return pins, encoded
 
     def read(
         self,
@@ -50,20 +63,33 @@ class InputReader:
         pins: Sequence[Pin],
         spec: StrategySpec,
     ) -> dict[SourceKey, bytes]:
-        """Return the encoded window of every key; at most two round trips.
+        """Return the encoded window of every key at its pin; at most two round trips.
 
         Raises:
             MissingData: A window holds no point; the message names the source and the time.
         """
+        revisions = {p.variable: p.revision for p in pins}
+
+        def pinned(windows: Sequence[WindowKey]) -> list[Points]:
+            requests = [_request(w, spec, revisions[w.variable]) for w in windows]
+            return self._points.windows(execution.tenant, requests)
+
+        return self._encoded(execution, keys, spec, pinned)
+
+    def _encoded(
+        self,
+        execution: Execution,
+        keys: Sequence[SourceKey],
+        spec: StrategySpec,
+        stored: Callable[[Sequence[WindowKey]], list[Points]],
+    ) -> dict[SourceKey, bytes]:
+        """Return what ``stored`` gives, or what was given inline."""
         if not keys:
             return {}
         inline = self._given.inputs(execution.id) if execution.adhoc else {}
-        revisions = {p.variable: p.revision for p in pins}
         asked = {key: window_of(key, execution.as_of_ns) for key in keys}
-        stored = list(dict.fromkeys(w for w in asked.values() if w.variable not in inline))
-        requests = [_request(w, spec, revisions[w.variable]) for w in stored]
-        found = self._points.windows(execution.tenant, requests) if requests else []
-        windows = dict(zip(stored, found, strict=True))
+        there = list(dict.fromkeys(w for w in asked.values() if w.variable not in inline))
+        windows = dict(zip(there, stored(there), strict=True)) if there else {}
         for window in asked.values():
             if window.variable in inline:
                 given = decode_points(inline[window.variable])

@@ -18,6 +18,7 @@ from qmtl.orchestrator.execution.ledger import HistoryPlace, Ledger, Reuse
 from qmtl.orchestrator.execution.places import places_of
 from qmtl.orchestrator.execution.planning import Planner
 from qmtl.orchestrator.execution.recent import Recents, Work
+from qmtl.orchestrator.execution.shape import SourceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,7 @@ class Preparation:
             ExecutionFailed: What it replays has no plan.
         """
         work = self._recent.work(execution)
-        pins, lookups = self._pinned(execution, work)
-        spec = work.version.spec
-        windows = self._reader.read(execution, work.shape.sources, pins, spec)
+        pins, windows, lookups = self._read(execution, work)
         digests = {key: digest(data) for key, data in windows.items()}
         keys = work.keys.at(input_keys(work.shape, execution.as_of_ns, digests, lookups))
         alone = execution.fresh or execution.replays is not None or not reuse
@@ -94,19 +93,23 @@ class Preparation:
             values={str(key): data for key, data in windows.items()},
         )
 
-    def _pinned(self, execution: Execution, work: Work) -> tuple[Sequence[Pin], Sequence[Lookup]]:
-        earlier = execution.id if execution.attempt > 1 else None
+    def _read(
+        self, execution: Execution, work: Work
+    ) -> tuple[Sequence[Pin], dict[SourceKey, bytes], Sequence[Lookup]]:
+        """Return pins, encoded windows and lookups: those of now, or of an earlier plan."""
+        spec, sources = work.version.spec, work.shape.sources
         plan = None
-        if execution.replays or earlier:
+        if execution.replays or execution.attempt > 1:
             plan = self._ledger.plan(execution.replays or execution.id)
             if plan is None and execution.replays:
                 raise ExecutionFailed(f"Execution {execution.replays} has no plan to replay.")
         if plan is not None:
-            return plan.pins, plan.lookups
-        pins = self._reader.pins(execution, work.shape.variables, work.version.spec)
+            windows = self._reader.read(execution, sources, plan.pins, spec)
+            return plan.pins, windows, plan.lookups
+        pins, windows = self._reader.pin(execution, sources, spec)
         if not work.shape.looks:
-            return pins, ()
-        return pins, self._histories.lookups(execution, work.shape.specs, work.version.spec)
+            return pins, windows, ()
+        return pins, windows, self._histories.lookups(execution, work.shape.specs, spec)
 
     def _found(self, execution: Execution, sources: Mapping[str, str]) -> list[Reuse]:
         """Return what can be taken over from the executions that the memo names."""

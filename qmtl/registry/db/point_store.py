@@ -66,5 +66,9 @@ class PointStore(Protocol):
         """Return each window, oldest point first, empty where nothing is visible; one round trip.
         A column that was never stored reads as NaN."""
 
+    def latest(self, tenant: str, requests: Sequence[WindowRequest]) -> list[tuple[int, Points]]:
+        """Return each window at its source's current revision, and that revision; one atomic step
+        and round trip. The revisions of the requests are passed over."""
+
     def summaries(self, tenant: str, sources: Sequence[str]) -> list[PointSummary]:
         """Return how much is stored of each source; one round trip."""

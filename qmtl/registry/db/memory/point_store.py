@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import RLock
 
 import numpy as np
@@ -68,6 +68,14 @@ class MemoryPointStore:
     def windows(self, tenant: str, requests: Sequence[WindowRequest]) -> list[Points]:
         with self._lock:
             return [self._window(tenant, each) for each in requests]
+
+    def latest(self, tenant: str, requests: Sequence[WindowRequest]) -> list[tuple[int, Points]]:
+        with self._lock:
+            found = []
+            for each in requests:
+                revision = self._summary(tenant, each.source).revision
+                found.append((revision, self._window(tenant, replace(each, revision=revision))))
+            return found
 
     def _window(self, tenant: str, request: WindowRequest) -> Points:
         series = self._series.get((tenant, request.source)) or _Series()

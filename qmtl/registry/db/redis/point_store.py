@@ -17,6 +17,7 @@ from qmtl.registry.db.point_store import Appended, PointSummary, WindowRequest
 from qmtl.registry.db.redis.scripts import script
 
 NO_COLUMNS = b"[]"
+EVERYTHING = 2**53 - 1  # a revision that no source reaches
 
 
 class RedisPointStore:
@@ -59,11 +60,26 @@ class RedisPointStore:
     def windows(self, tenant: str, requests: Sequence[WindowRequest]) -> list[Points]:
         with self._client.pipeline(transaction=False) as pipe:
             for each in requests:
-                keys = (self._points(tenant, each.source), self._facts(tenant, each.source))
-                bounds = (str(each.until_ms), str(each.period), str(each.revision))
-                pipe.eval(script("read_window"), 2, *keys, *bounds)
+                self._read(pipe, tenant, each, each.revision)
             replies = pipe.execute()
         return [_window(r, each.columns) for r, each in zip(replies, requests, strict=True)]
+
+    @translated()
+    def latest(self, tenant: str, requests: Sequence[WindowRequest]) -> list[tuple[int, Points]]:
+        with self._client.pipeline(transaction=True) as pipe:
+            for each in requests:
+                pipe.hget(self._facts(tenant, each.source), "revision")
+                self._read(pipe, tenant, each, EVERYTHING)
+            replies = iter(pipe.execute())
+        return [
+            (int(revision or 0), _window(window, each.columns))
+            for revision, window, each in zip(replies, replies, requests, strict=True)
+        ]
+
+    def _read(self, pipe: Any, tenant: str, wanted: WindowRequest, revision: int) -> None:
+        keys = (self._points(tenant, wanted.source), self._facts(tenant, wanted.source))
+        bounds = (str(wanted.until_ms), str(wanted.period), str(revision))
+        pipe.eval(script("read_window"), 2, *keys, *bounds)
 
     @translated()
     def summaries(self, tenant: str, sources: Sequence[str]) -> list[PointSummary]:
