@@ -22,6 +22,7 @@ from tests.support.ledgers import (
     LedgerUnderTest,
     failed,
     new_execution,
+    place_at,
     plan_of,
     reuse,
     started,
@@ -126,6 +127,32 @@ def test_a_failed_node_that_was_not_cleared_fails_the_next_attempt_too(ledger: L
     token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
     ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=True)
     assert ledger.get("acme", execution_id).state is ExecutionState.FAILED
+
+
+def test_a_value_stays_until_a_later_attempt_commits_its_node(ledger: Ledger) -> None:
+    execution_id = broken(ledger)
+    ledger.reopen(execution_id, attempt=1, clear=["a", "b"], fresh=True)
+    assert ledger.records(execution_id) == {}
+    assert ledger.values_of([(execution_id, "a")]) == [b"first"]
+    ledger.start(execution_id, plan_of([["a", "b"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
+    ledger.commit(execution_id, 0, 0, token, [succeeded("a", b"second")], done=False)
+    assert ledger.values_of([(execution_id, "a")]) == [b"second"]
+
+
+def test_a_node_that_fails_in_a_later_attempt_has_neither_value_nor_point(ledger: Ledger) -> None:
+    place = place_at(20)
+    execution_id = started(ledger, plan_of([["a", "b"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
+    ledger.commit(execution_id, 0, 0, token, [succeeded("a", place=place)], done=True)
+    ledger.reopen(execution_id, attempt=1, clear=["a", "b"], fresh=True)
+    line = new_execution().line
+    assert len(ledger.history(line, "a", interval_ms=place.interval_ms, count=1)) == 1
+    ledger.start(execution_id, plan_of([["a", "b"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
+    ledger.commit(execution_id, 0, 0, token, [failed("a", place=place)], done=True)
+    assert ledger.values_of([(execution_id, "a")]) == [None]
+    assert ledger.history(line, "a", interval_ms=place.interval_ms, count=1) == []
 
 
 def test_a_worker_of_the_attempt_before_can_change_nothing(ledger: Ledger) -> None:

@@ -270,6 +270,21 @@ def test_computing_a_bucket_again_with_equal_results_repairs_nothing(
     assert not any(each.cause.startswith("repair") for each in executions(system, tenant))
 
 
+def test_a_retry_that_is_cancelled_takes_no_result_from_later_buckets(
+    system: System, fabric: Fabric, tenant: str
+) -> None:
+    deploy(system, fabric, tenant)
+    send(system, tenant, closes_of())
+    _, again, _ = (run(system, fabric, tenant, number) for number in (3, 4, 5))
+    system.orchestrator.retry_execution(tenant, again.id, ["close"])
+    results = system.orchestrator.get_results(tenant, again.id, names=["close"])
+    assert [result.value for result in results] == [None]
+    system.orchestrator.cancel_execution(tenant, again.id)
+    fabric.deliver(system)
+    run(system, fabric, tenant, 6)
+    assert histories(system, tenant) == in_order(closes_of(), day(3), day(6))
+
+
 def test_a_worker_that_dies_before_it_repairs_leaves_that_to_the_reaper(
     system: System, fabric: Fabric, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

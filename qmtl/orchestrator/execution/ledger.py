@@ -351,9 +351,10 @@ class Ledger(Protocol):
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
         """Make an execution that has ended PENDING again, as attempt ``attempt + 1``.
 
-        The records and values of the nodes to clear are gone; the others stay, and so does the plan
-        until the next ``start``. It becomes due. Returns False, and changes nothing, where it has
-        not ended or has another attempt.
+        The records of the nodes to clear are gone; the others stay, and so does the plan until the
+        next ``start``. Values stay until a commit of their node: histories may name them. It
+        becomes due. Returns False, and changes nothing, where it has not ended or has another
+        attempt.
 
         Args:
             execution_id: Which one.
@@ -407,7 +408,8 @@ class Ledger(Protocol):
         A node that is committed already keeps its first record and value. For every node that is
         new: its record and value; its key in the memo; where the execution is not adhoc, a point
         in its line's history (one a node and bucket: the latest, but none of older pins in place of
-        one of newer; in an ordered line, none where it has no result); and its place in one outbox
+        one of newer; where it has no result, none of this execution, and in an ordered line, none
+        at all); and its place in one outbox
         entry of this commit; without new nodes there is none. The digest of a point that another
         replaces is kept beside it.
         Repeating an accepted commit is accepted and changes nothing. When the last shard of the

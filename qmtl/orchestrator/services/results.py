@@ -65,7 +65,7 @@ class ResultService:
             NodeResult(
                 name=name,
                 record=records[n],
-                value=found.get(n),
+                value=found.get(n) if records[n].state.has_result else None,
             )
             for (name, _), n in zip(chosen, node_ids, strict=True)
         ]

@@ -122,10 +122,12 @@ class LiveExecution:
         return ExecutionState.SUCCEEDED if complete else ExecutionState.FAILED
 
     def reopen(self, clear: Sequence[str], fresh: bool, now_ms: int) -> None:
-        """Begin another attempt without some of the nodes."""
+        """Begin another attempt without some of the nodes.
+
+        Their values stay until their commit: histories may name them.
+        """
         for node_id in clear:
             self.records.pop(node_id, None)
-            self.values.pop(node_id, None)
         self.shards = {}
         self.ended_by = None
         self.token += 1
@@ -182,6 +184,8 @@ class LiveExecution:
             self.records[record.node_id] = record
             if node.value is not None:
                 self.values[record.node_id] = node.value
+            else:
+                self.values.pop(record.node_id, None)
             new.append(node)
         self.change(nodes_done=self.execution.nodes_done + len(new))
         return new

@@ -54,7 +54,8 @@ class Histories:
     ) -> bool:
         """Keep (node id, digest) of a place, and drop the oldest buckets beyond ``keep``.
 
-        In an ordered line, a node without digest loses its point. Returns whether any changed.
+        A node without digest loses the point of this execution, of an earlier attempt; in an
+        ordered line, any. Returns whether any changed.
         """
         interval = self._intervals[line, place.interval_ms]
         bucket = interval.buckets.get(place.bucket_ms, _Bucket())
@@ -63,7 +64,9 @@ class Histories:
             old = bucket.points.get(node_id)
             if old is not None and old.pinned.outdates(place.pinned):
                 continue
-            if digest is None and (old is None or not ordered):
+            if digest is None and (
+                old is None or not (ordered or old.point.execution_id == execution_id)
+            ):
                 continue
             if old is None or old.point.digest != digest:
                 changed = True

@@ -9,8 +9,9 @@ local MOST_REPLACED = 100
 
 -- Sort out points of one place, '' for a node without result, against those that stand there: what
 -- is to be written, what is to be dropped, and whether that changes anything. Points of older pins
--- change nothing, see Pinned.outdates. What others replace with another digest is noted.
-local function sorted_out(key, points, revision, sources, ordered)
+-- change nothing, see Pinned.outdates. What others replace with another digest is noted. A node
+-- without result loses the point of this execution, of an earlier attempt; in an ordered line, any.
+local function sorted_out(key, points, revision, sources, ordered, execution_id)
   local ids, kept, gone, was, changed = {}, {}, {}, {}, false
   for at = 1, #points, 2 do
     ids[#ids + 1] = points[at]
@@ -18,19 +19,20 @@ local function sorted_out(key, points, revision, sources, ordered)
   local newer_than = tonumber(revision)
   for index, old in ipairs(read_fields(key, ids)) do
     local id, point = ids[index], points[2 * index]
-    local digest, its_revision, its_sources
+    local digest, its_id, its_revision, its_sources
     if old then
-      digest, its_revision, its_sources = string.match(old, '^([^:]*):.*:(%d+)@(%x*)$')
+      digest, its_id, its_revision, its_sources = string.match(old, '^([^:]*):(.*):(%d+)@(%x*)$')
     end
+    local drops = old and (ordered or its_id == execution_id)
     if not (old and its_sources == sources and tonumber(its_revision) > newer_than) then
       local new_digest = string.match(point, '^[^:]*')
       if point ~= '' then
         kept[#kept + 1] = id
         kept[#kept + 1] = point
-      elseif ordered and old then
+      elseif drops then
         gone[#gone + 1] = id
       end
-      if digest ~= new_digest and (point ~= '' or ordered and old) then
+      if digest ~= new_digest and (point ~= '' or drops) then
         changed = true
         if old then
           was[#was + 1] = id .. ':' .. old
@@ -77,15 +79,15 @@ local function drop_oldest(line, keep)
 end
 
 -- Write points of one place: {interval_ms, bucket_ms, keep, revision, sources}, {id, point, ...};
--- return whether a digest changed. In an ordered line a node without result loses its point; gaps
--- says that there may be such nodes.
-local function write_points(histories, place, points, ordered, gaps)
+-- return whether a digest changed. gaps says that there may be nodes without result.
+local function write_points(histories, place, points, ordered, gaps, execution_id)
   local line = histories .. digits(place[1])
   local bucket = digits(place[2])
   local key = line .. ':' .. bucket
   local kept, gone, changed = points, {}, true
   if gaps or redis.call('EXISTS', key) == 1 then
-    kept, gone, changed = sorted_out(key, points, place[4], place[5], ordered)
+    kept, gone, changed =
+      sorted_out(key, points, place[4], place[5], ordered, execution_id)
   end
   write_chunks('HDEL', key, gone)
   if #kept == 0 then

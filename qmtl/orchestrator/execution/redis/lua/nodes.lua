@@ -109,14 +109,24 @@ local function write_nodes(id, tenant, line, histories, new, reused_as, mark, tt
   local key = CELL .. 'exec:' .. id
   write_chunks('HSET', key .. ':nodes', new.records)
   write_chunks('HSET', key .. ':values', new.values)
+  local gaps = string.find(new.kinds, '[FN]')
+  if gaps then -- values of an earlier attempt
+    local gone = {}
+    for index, node_id in ipairs(new.ids) do
+      local kind = string.byte(new.kinds, index)
+      if kind ~= 83 and kind ~= 82 then
+        gone[#gone + 1] = node_id
+      end
+    end
+    write_chunks('HDEL', key .. ':values', gone)
+  end
   for at = 2, #new.apart, 2 do
     redis.call('PERSIST', CELL .. 'val:' .. new.apart[at])
   end
   if histories ~= '' then
-    local gaps = string.find(new.kinds, '[FN]')
     for _, group in ipairs(new.groups) do
       if #group[2] > 0 then
-        if write_points(histories, group[1], group[2], line ~= '', gaps) then
+        if write_points(histories, group[1], group[2], line ~= '', gaps, id) then
           note_change(id, group[1][2])
         end
       end

@@ -1,4 +1,5 @@
--- Make an execution that has ended PENDING again, without some of its nodes.
+-- Make an execution that has ended PENDING again, without some of its nodes. Their values stay until
+-- their commit: histories may name them.
 --
 -- KEYS   1 execution
 -- ARGV   1 cell  2 execution id  3 nonce of the call  4 attempt that the caller has seen
@@ -25,7 +26,6 @@ for _, record in ipairs(read_fields(key .. ':nodes', clear)) do
   end
 end
 write_chunks('HDEL', key .. ':nodes', clear)
-write_chunks('HDEL', key .. ':values', clear)
 redis.call('DEL', key .. ':shards', key .. ':bell')
 local now = now_ms()
 redis.call(
