@@ -34,9 +34,11 @@ class Recents:
         self._ledger = ledger
         self._registry = registry
         self._limits = limits
-        self._versions: Recent[StrategyVersion] = Recent(most_nodes, lambda v: len(v.spec.nodes))
-        self._works: Recent[Work] = Recent(most_nodes, lambda w: len(w.shape.nodes))
-        self._plans: Recent[Plan] = Recent(most_nodes, _weight)
+        self._versions: Recent[StrategyVersion] = Recent(most_nodes, _version_weight)
+        self._works: Recent[Work] = Recent(
+            most_nodes, lambda w: len(w.shape.nodes) + _version_weight(w.version)
+        )
+        self._plans: Recent[Plan] = Recent(most_nodes, _plan_weight)
 
     def version(self, execution: Execution) -> StrategyVersion:
         """Return the version that an execution runs; may raise as ``Registry.get_nodes``."""
@@ -85,6 +87,11 @@ class Recents:
         self._plans.keep((execution_id, started_ms), plan)
 
 
-def _weight(plan: Plan) -> int:
+def _version_weight(version: StrategyVersion) -> int:
+    """Return how much a version holds: its nodes, and each kilobyte of its text."""
+    return len(version.spec.nodes) + len(version.source_text) // 1024
+
+
+def _plan_weight(plan: Plan) -> int:
     """Return how much a plan holds: its nodes, and each result that it found in a history."""
     return len(plan.nodes) + sum(len(lookup.found) for lookup in plan.lookups)

@@ -104,6 +104,20 @@ def test_a_plan_weighs_what_it_found_in_histories_too() -> None:
     assert (recent.plan(first), recent.plan(second)) == (None, plans[1])
 
 
+def test_a_version_weighs_its_text_too() -> None:
+    state = MemoryStateStore()
+    recent = recents(memory_ledger().ledger, state)
+    long = version("#" * 1024 * 20_000)
+    state.put_version(long)
+    state.put_version(msgspec.structs.replace(long, version="v2"))
+    first, second = new_execution(), new_execution(version="v2")
+    kept = recent.version(first)
+    assert recent.version(first) is kept
+    recent.version(second)
+    state.put_version(msgspec.structs.replace(long, source_text="read again"))
+    assert recent.version(first).source_text == "read again"
+
+
 def test_an_execution_that_is_not_started_has_no_plan() -> None:
     ledger = memory_ledger().ledger
     execution = new_execution()
