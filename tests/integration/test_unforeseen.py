@@ -70,7 +70,7 @@ def test_an_execution_that_breaks_the_planner_ends(
     system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution = trigger(system, TENANT)
-    monkeypatch.setattr(InputReader, "pins", breaks(ZeroDivisionError("private")))
+    monkeypatch.setattr(InputReader, "pin", breaks(ZeroDivisionError("private")))
     fabric.deliver(system)
     ended = system.orchestrator.get_status(TENANT, execution.id)
     assert ended.state is ExecutionState.FAILED
@@ -106,7 +106,7 @@ def test_a_shard_stays_open_while_a_server_is_away(
 ) -> None:
     execution = trigger(system, TENANT)
     with monkeypatch.context() as patch:
-        patch.setattr(InputReader, "read", breaks(Unavailable("redis", "It is away.")))
+        patch.setattr(InputReader, "pin", breaks(Unavailable("redis", "It is away.")))
         with pytest.raises(Unavailable):
             fabric.deliver(system)
     assert system.orchestrator.get_status(TENANT, execution.id).state is ExecutionState.PENDING
@@ -175,6 +175,16 @@ def test_a_shard_waits_where_no_executor_can_be_started_but_not_for_ever(
     assert errors_of_the_first_stage(system, execution_id) == set()
     system.runner.run(TENANT, execution_id, 0, 0)
     assert errors_of_the_first_stage(system, execution_id) == {("QMTL-902", "No more processes.")}
+
+
+def test_costs_that_cannot_be_noted_hold_up_no_stage(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryLedger, "learn", breaks(Unavailable("redis", "It is away.")))
+    execution = trigger(system, TENANT)
+    fabric.deliver(system)
+    state = system.orchestrator.get_status(TENANT, execution.id).state
+    assert state is ExecutionState.SUCCEEDED
 
 
 def test_a_result_that_the_ledger_lost_is_not_taken_for_a_failure_upstream(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from qmtl.common.errors import NODE_DIED, QmtlError, SandboxFailure, Unavailable
 from qmtl.models.execution import ErrorRecord, Execution
@@ -86,7 +87,8 @@ class ShardRunner:
                 commits.fail(computation.open, _reason(error, execution.id))
             if not lease.lost:
                 commits.finish(computation.open, computation.spent())
-        computation.learn()
+        with suppress(Unavailable):  # what comes after the shard must not wait for the reaper
+            computation.learn()
         return commits.status
 
     def _addresses(self, job: Job) -> Addresses:
