@@ -79,10 +79,12 @@ def measure(
     numbers: Numbers,
     draw: random.Random,
     say: Callable[[str], None],
+    settle: Callable[[], None] = lambda: None,
 ) -> list[Timing]:
     """Run each task ``warm`` times before the clock, and then once a round.
 
-    A task that fails is out of the rounds that are left; the others go on.
+    A task that fails is out of the rounds that are left; the others go on. ``settle`` returns once
+    nothing of the run before is still being done.
     """
     timings = [Timing(w.name, s.name, s.version, len(w.nodes)) for w, s in tasks]
     for at in range(warm + rounds):
@@ -90,6 +92,7 @@ def measure(
         draw.shuffle(order)
         for i in order:
             if not timings[i].failed:
+                settle()
                 _once(*tasks[i], timings[i], numbers.next(), timed=at >= warm)
     for timing in timings:
         say(_told(timing))

@@ -23,6 +23,7 @@ from tests.bench.engine.plain import InProcess, Sets
 from tests.bench.engine.ray_peer import Ray
 from tests.bench.engine.rounds import Numbers, Task, Timing
 from tests.bench.engine.rounds import measure as side_by_side
+from tests.bench.engine.settling import settler
 from tests.bench.engine.systems import PROCESSES, Burst, System
 from tests.bench.engine.two_workers import TwoWorkers
 from tests.bench.engine.ways import Way, reused
@@ -148,7 +149,13 @@ def _timed(field: Field, extent: Extent, say: Callable[[str], None]) -> Iterator
         tasks: list[Task] = [(workload(n), s) for n in group for s in field.of(n)]
         yield [
             *side_by_side(
-                tasks, rounds=extent.rounds, warm=extent.warm, numbers=numbers, draw=draw, say=say
+                tasks,
+                rounds=extent.rounds,
+                warm=extent.warm,
+                numbers=numbers,
+                draw=draw,
+                say=say,
+                settle=settler(field.qmtl.settings.state_url),
             ),
             *[
                 Timing(n, s.name, "", len(workload(n).nodes), note=HINT)
