@@ -51,6 +51,7 @@ def cluster_settings(settings: Settings, celery_broker_cluster: CeleryBrokerClus
     """The settings of every process of the test; short leases, so that recovery is quick."""
     return replace(
         settings,
+        crossing_s=0.000_1,  # so that tiny DAGs are cut into stages of several shards
         broker_url=celery_broker_cluster[0].config()["url"],
         slots=2,
         lease_s=LEASE_S,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import redis
 from celery import Celery
+from kombu import Connection
 from pytest_celery import CeleryBrokerCluster, CeleryTestWorker, CeleryWorkerCluster
 
 from qmtl.bootstrap import System
@@ -50,6 +53,33 @@ def test_a_single_shard_is_followed_by_its_advance(
     await_advance(nodes, "single")
     assert ended(nodes, "run_shard", "single") == 1
     assert ended(nodes, "advance", "single") == 1
+
+
+def test_a_monitor_is_told_of_every_task(
+    celery_worker_cluster: CeleryWorkerCluster, client_app: Celery, tenant: str
+) -> None:
+    told: list[tuple[str, str]] = []
+
+    def note(event: dict[str, str]) -> None:
+        told.append((event["type"], event["uuid"]))
+
+    kinds = ["task-received", "task-started", "task-succeeded"]
+    with client_app.connection() as first:
+        receiver = client_app.events.Receiver(first, handlers=dict.fromkeys(kinds, note))
+        with receiver.consumer_context() as (connection, _, _):
+            for at in range(3):
+                CeleryDispatcher(client_app).advance(tenant, f"monitored-{at}", 1)
+            eventually(lambda: _drained(connection, told, 9), what="nine events come")
+    uuids = {uuid for _, uuid in told}
+    assert len(uuids) == 3
+    assert sorted(told) == sorted((kind, uuid) for kind in kinds for uuid in uuids)
+    assert len(list(celery_worker_cluster)) == 2
+
+
+def _drained(connection: Connection, told: list[tuple[str, str]], wanted: int) -> bool:
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=0.1)
+    return len(told) >= wanted
 
 
 def test_nobody_listens_to_the_results_of_shards(
