@@ -86,12 +86,13 @@ def test_what_a_stopped_worker_cannot_finish_another_one_does(
     execution_id = trigger_and_await_middle(system, tenant)
     first, second = celery_worker_cluster
     stopped, other = (first, second) if running_tasks(client_app, first) else (second, first)
-    returned = {task["id"] for task in running_tasks(client_app, stopped)}
+    given = {str(task["id"]) for task in running_tasks(client_app, stopped)}
 
     stopped.kill(signal="SIGTERM")
     stopped.container.wait()
 
     assert stopped.container.status == "exited"
+    returned = given - ended(stopped)
     eventually(lambda: returned <= received(other), what="the tasks come to the other worker")
     await_end(system, tenant, execution_id)
     assert_complete(system, tenant, execution_id)
@@ -104,7 +105,11 @@ def running_tasks(app: Celery, worker: CeleryTestWorker) -> list[dict[str, objec
 
 
 def received(worker: CeleryTestWorker) -> set[str]:
-    return set(re.findall(r"Task qmtl\.nodes\.run_shard\[([0-9a-f-]+)\] received", worker.logs()))
+    return set(re.findall(r"Task qmtl\.nodes\.\w+\[([0-9a-f-]+)\] received", worker.logs()))
+
+
+def ended(worker: CeleryTestWorker) -> set[str]:
+    return set(re.findall(r"Task qmtl\.nodes\.\w+\[([0-9a-f-]+)\] succeeded", worker.logs()))
 
 
 def lost_its_broker(worker: CeleryTestWorker) -> bool:
