@@ -13,8 +13,11 @@ from tests.support.ledgers import (
     ERROR,
     LONG_S,
     SHORT_S,
+    HandClock,
     LedgerUnderTest,
     claimed,
+    hand_timed_redis_ledger,
+    memory_ledger,
     new_execution,
     plan_of,
     run_shard,
@@ -183,3 +186,19 @@ def test_a_shard_that_was_claimed_with_the_start_is_due_when_its_lease_ran_out(
     subject.pass_time(SHORT_S + 0.05)
     assert due_at_once(ledger) == [Due("acme", execution.id, 0, (0,))]
     assert ledger.claim(execution.id, 0, 0, lease_s=LONG_S).again
+
+
+@pytest.mark.parametrize("kept_in", ["memory", "redis"])
+def test_nothing_is_held_back_for_ever(kept_in: str, request: pytest.FixtureRequest) -> None:
+    if kept_in == "memory":
+        under = memory_ledger()
+    else:
+        under = hand_timed_redis_ledger(request.getfixturevalue("settings"), HandClock())
+    execution = new_execution()
+    under.ledger.create(execution, {})
+    for _ in range(60):
+        under.pass_time(9.0)
+        assert under.ledger.due(limit=10, again_s=5.0, unclaimed_s=8.0, hold_back=True) == []
+    under.pass_time(120.0)
+    (due,) = under.ledger.due(limit=10, again_s=5.0, unclaimed_s=8.0, hold_back=True)
+    assert due.execution_id == execution.id

@@ -492,7 +492,8 @@ class Ledger(Protocol):
         was created or reopened; claims and renewals are refused from then on. An ordered one is due
         at once when its turn comes and not before, also one that is to be settled. Whatever becomes
         due later than an execution was returned brings it back before ``again_s`` are over. With
-        ``hold_back``, what nobody claimed yet is not due: it is looked at again after ``again_s``.
+        ``hold_back``, what nobody claimed yet is not due: it is looked at again after ``again_s``,
+        for ten minutes at most.
         """
 
     def counts(self) -> dict[ExecutionState, int]:

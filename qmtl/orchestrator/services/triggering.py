@@ -108,7 +108,7 @@ class TriggerService:
             GapTooLong: Its line lacks too many buckets.
             Overloaded: Too many executions have not ended.
         """
-        asked = (strategy, environment, version, requested_as_of_ns, list(targets), inputs)
+        asked = (strategy, environment, version, requested_as_of_ns, sorted(set(targets)), inputs)
         cause = _cause(idempotency_key, (*asked, priority, expires_s))
         known = self._known(tenant, idempotency_key)
         if known is not None:  # whatever has changed since: a repeat gets the same answer

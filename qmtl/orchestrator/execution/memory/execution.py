@@ -30,6 +30,14 @@ MOST_DOUBLINGS = 4
 WAITING_MS = 60_000  # between looks at one whose turn will make it due
 
 
+MOST_HELD_MS = 600_000
+
+
+def _held(at_ms: int, now_ms: int, held_ms: int) -> int:
+    """Return when something is due that nobody claimed; nothing is held back for ever."""
+    return max(at_ms, held_ms) if now_ms < at_ms + MOST_HELD_MS else at_ms
+
+
 @dataclass(slots=True)
 class Shard:
     """A shard's lease; token 0 says that it was never claimed."""
@@ -229,7 +237,7 @@ class LiveExecution:
     def look(self, now_ms: int, unclaimed_ms: int, held_ms: int, *, has_turn: bool) -> Due | float:
         """Return what is due, or else the next time at which something could be.
 
-        What nobody claimed is not due before ``held_ms``.
+        What nobody claimed is not due before ``held_ms``, unless it was for ``MOST_HELD_MS``.
         """
         stage = self.execution.stage
         if self.landed:
@@ -240,9 +248,9 @@ class LiveExecution:
             if not has_turn:
                 return min(now_ms + WAITING_MS, self.expires_ms)
             opened = self.opened_ms + unclaimed_ms
-            at = max(opened if self.ready_ms is None else self.ready_ms, held_ms)
+            at = _held(opened if self.ready_ms is None else self.ready_ms, now_ms, held_ms)
             return min(at, self.expires_ms) if at > now_ms else self._due(-1)
-        never = max(self.began_ms + unclaimed_ms, held_ms)
+        never = _held(self.began_ms + unclaimed_ms, now_ms, held_ms)
         times = {
             k: shard.lease_ends_ms if shard.token else never
             for k, shard in self._stage_shards().items()

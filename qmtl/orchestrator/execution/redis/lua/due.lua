@@ -15,14 +15,18 @@
 local now = now_ms()
 local limit, again, unclaimed = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local held_back = ARGV[5] == '1'
+local MOST_HELD_MS = 600000
 local MOST_LOOKS = 2000 -- bounds the time for which the server is held
 local MOST_DOUBLINGS = 4
 local WAITING_MS = 60000 -- between looks at one whose turn will make it due
 local found = {}
 
--- When something is due that nobody claimed.
+-- When something is due that nobody claimed; nothing is held back for ever.
 local function unclaimed_at(at)
-  return held_back and math.max(at, now + math.max(again, 1)) or at
+  if held_back and now < at + MOST_HELD_MS then
+    return math.max(at, now + math.max(again, 1))
+  end
+  return at
 end
 
 -- Return the shards that are due, and else the next time at which one could be.
