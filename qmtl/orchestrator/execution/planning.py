@@ -19,7 +19,7 @@ from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
 PAYS = 0.8  # of the time as one shard: what is left of it when several are worth their messages
-SLACK = 1.15  # how much looser a kept cut may be under new costs
+SEARCH_US = 20  # what searching another cut costs a node: a kept one may lose as much
 NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
 
 
@@ -57,7 +57,7 @@ def latest_visible_ms(source: SourceSpec, key: WindowKey) -> int:
 @dataclass(frozen=True, slots=True)
 class _Cut:
     stages: Stages
-    looseness: float  # under the estimates that it was made of
+    looseness: float  # what it took over the least that anything could, when it was made
 
 
 class Planner:
@@ -138,9 +138,9 @@ class Planner:
             return ((open_,),)
         key = shape.name, open_ if there else None
         kept = self._cuts.get(key)
-        if kept is None or work.looseness(kept.stages) > SLACK * kept.looseness:
+        if kept is None or work.loses_us(kept) > SEARCH_US * len(open_):
             stages = work.cut(shape)
-            kept = _Cut(stages, work.looseness(stages))
+            kept = _Cut(stages, work.taken_us(stages) / work.least_us)
             self._cuts.keep(key, kept)
         return kept.stages
 
@@ -173,11 +173,19 @@ class _Work:
             tuple(tuple([places[i] for i in shard]) for shard in stage) for stage in found.stages
         )
 
-    def looseness(self, stages: Stages) -> float:
-        """Return what stages are estimated to take over the least that anything could."""
+    @property
+    def least_us(self) -> float:
+        """The least that anything could take."""
+        return self.crossing_us + self.total_us / self.slots
+
+    def taken_us(self, stages: Stages) -> int:
+        """Return what stages are estimated to take."""
         loads = [[sum([self.estimates[place] for place in shard]) for shard in s] for s in stages]
-        taken_us = sum(self.crossing_us + max(stage) for stage in loads)
-        return taken_us / (self.crossing_us + self.total_us / self.slots)
+        return sum(self.crossing_us + max(stage) for stage in loads)
+
+    def loses_us(self, kept: _Cut) -> float:
+        """Return what a kept cut takes more than it would if it were as tight as it was."""
+        return self.taken_us(kept.stages) - kept.looseness * self.least_us
 
 
 def estimated_us(cost_us: int) -> int:
