@@ -77,7 +77,7 @@ class CeleryDispatcher:
         try:
             with translated(), self._app.connection_for_read() as connection:
                 channel: Any = connection.default_channel
-                return int(channel._size(NODES))
+                return int(channel._size(NODES))  # noqa: SLF001 - nothing public counts them
         except OperationalError as error:
             raise Unavailable("broker", f"The broker does not answer: {error}.") from error
 
