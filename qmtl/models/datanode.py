@@ -101,6 +101,21 @@ class QueryInput(Struct, frozen=True, tag="query"):
 Input = SourceInput | NodeInput | AsOfInput | WindowInput | QueryInput
 
 
+def input_text(given: Input) -> str:
+    """Return what an input is called in a sentence."""
+    match given:
+        case SourceInput(variable=variable):
+            return f"source {variable}"
+        case NodeInput(binding=binding):
+            return f"node {binding}"
+        case WindowInput(binding=binding):
+            return f"a window of {binding}"
+        case QueryInput():
+            return "a query"
+        case AsOfInput():
+            return "the time"
+
+
 class NodeSpec(Struct, frozen=True, kw_only=True):
     """A node as one strategy binds it.
 

@@ -24,6 +24,7 @@ from qmtl.models.datanode import (
     SourceInput,
     SourceSpec,
     WindowInput,
+    input_text,
 )
 from qmtl.models.strategy import StrategySpec
 
@@ -200,7 +201,7 @@ class _Comparison:
             case AsOfInput(), AsOfInput():
                 pass
             case _:
-                message = f"input {new.argument}: {_read(old)} became {_read(new)}"
+                message = f"input {new.argument}: {input_text(old)} became {input_text(new)}"
                 yield Cause("input", new.argument, message)
 
     def _of_upstream(
@@ -259,20 +260,6 @@ def _verb(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     if name not in old:
         return "was added"
     return "changed" if name in new else "was dropped"
-
-
-def _read(declared: Input) -> str:
-    match declared:
-        case SourceInput(variable=variable):
-            return f"source {variable}"
-        case NodeInput(binding=binding):
-            return f"node {binding}"
-        case WindowInput(binding=binding):
-            return f"a window of {binding}"
-        case QueryInput():
-            return "a query"
-        case AsOfInput():
-            return "the time"
 
 
 def _interval(interval_ns: int | None) -> str:

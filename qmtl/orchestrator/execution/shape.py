@@ -107,11 +107,6 @@ class Shape:
             looks=any(node.looks_back_at() or node.queries() for node in specs),
         )
 
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Return the source variables that are read, each once, sorted."""
-        return tuple(sorted({key.variable for key in self.sources}))
-
     def named(self) -> Iterator[tuple[str, int]]:
         """Return every binding in the strategy's order, with the place of its computation."""
         return ((spec.name, self.places[spec.node_id]) for spec in self.specs)

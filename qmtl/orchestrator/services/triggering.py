@@ -37,9 +37,7 @@ from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms, w
 from qmtl.orchestrator.execution.shape import SourceKey, required
 from qmtl.orchestrator.services.gaps import GapService
 from qmtl.registry.api import Registry
-from qmtl.registry.db.point_store import PointStore, WindowRequest
-
-EVERYTHING = 2**53 - 1  # a revision that no source reaches
+from qmtl.registry.db.point_store import EVERYTHING, PointStore, WindowRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from qmtl.models.points import Points
 
+EVERYTHING = 2**53 - 1  # a revision that no source reaches
+
 
 @dataclass(frozen=True, slots=True)
 class Appended:
@@ -58,9 +60,6 @@ class PointStore(Protocol):
         Raises:
             InvalidPoint: The batch has more than 100,000 points; nothing is added.
         """
-
-    def revisions(self, tenant: str, sources: Sequence[str]) -> list[int]:
-        """Return the current revision of each source, 0 where nothing is stored; one round trip."""
 
     def windows(self, tenant: str, requests: Sequence[WindowRequest]) -> list[Points]:
         """Return each window, oldest point first, empty where nothing is visible; one round trip.

@@ -2,24 +2,8 @@
 
 import pytest
 
-from qmtl.common.errors import StrategyRejected
 from qmtl.parsing.parser import parse_strategy
-
-HEAD = """from qmtl.sdk import node, source, strategy
-import bisect, collections, dataclasses, datetime as dt, decimal, enum, functools, heapq, math
-import operator, random, re, typing
-import numpy as np, pandas as pd, polars as pl
-strategy("s", interval="1h")
-prices = source("a.b", columns=["close"], interval="1h", period=5)
-@node
-def a(prices): return 1
-"""
-
-
-def codes_of(text: str) -> set[str]:
-    with pytest.raises(StrategyRejected) as caught:
-        parse_strategy(HEAD + text)
-    return {each.code for each in caught.value.problems}
+from tests.support.refusals import HEAD, codes_of
 
 
 @pytest.mark.parametrize(

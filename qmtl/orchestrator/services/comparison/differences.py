@@ -13,6 +13,7 @@ from qmtl.models.datanode import (
     QueryInput,
     SourceInput,
     WindowInput,
+    input_text,
 )
 from qmtl.models.execution import Found, Lookup
 from qmtl.orchestrator.execution.lookups import lookup_digest
@@ -93,17 +94,17 @@ class Differences:
         match old, new:
             case NodeInput(), NodeInput():
                 same = self._pairs.get(old.binding) == new.binding
-                return "" if same else f"{_kind(old)} became {_kind(new)}"
+                return "" if same else f"{input_text(old)} became {input_text(new)}"
             case WindowInput(), WindowInput():
                 if self._pairs.get(old.binding) != new.binding:
-                    return f"{_kind(old)} became {_kind(new)}"
+                    return f"{input_text(old)} became {input_text(new)}"
                 return "" if old.count == new.count else f"{old.count} results became {new.count}"
             case QueryInput(), QueryInput():
                 return "" if old.query == new.query else "the query asks for others"
             case AsOfInput(), AsOfInput():
                 return ""
             case _:
-                return f"{_kind(old)} became {_kind(new)}"
+                return f"{input_text(old)} became {input_text(new)}"
 
     def _of_source(self, old: SourceInput, new: SourceInput) -> Iterator[Cause]:
         before = self._left.sources[old.variable]
@@ -181,20 +182,6 @@ def _other_results(old: Lookup, new: Lookup) -> str:
 def _place(found: Found) -> tuple[str, int]:
     """Return what a reader knows a result by: its name in a query, its bucket in a window."""
     return (found.name, 0) if found.name else ("", found.bucket_ns)
-
-
-def _kind(given: Input) -> str:
-    match given:
-        case SourceInput(variable=variable):
-            return f"source {variable}"
-        case NodeInput(binding=binding):
-            return f"node {binding}"
-        case WindowInput(binding=binding):
-            return f"a window of {binding}"
-        case QueryInput():
-            return "a query"
-        case AsOfInput():
-            return "the time"
 
 
 def _interval(interval_ns: int | None) -> str:

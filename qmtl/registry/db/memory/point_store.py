@@ -62,9 +62,6 @@ class MemoryPointStore:
             self._series[tenant, source] = series
             return Appended(next_revision, added, corrected, unchanged)
 
-    def revisions(self, tenant: str, sources: Sequence[str]) -> list[int]:
-        return [s.revision for s in self.summaries(tenant, sources)]
-
     def windows(self, tenant: str, requests: Sequence[WindowRequest]) -> list[Points]:
         with self._lock:
             return [self._window(tenant, each) for each in requests]

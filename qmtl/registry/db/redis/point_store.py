@@ -13,11 +13,10 @@ from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
 from qmtl.models.points import Points
 from qmtl.registry.db.columns import check_size, grown, pick, rows_in
-from qmtl.registry.db.point_store import Appended, PointSummary, WindowRequest
+from qmtl.registry.db.point_store import EVERYTHING, Appended, PointSummary, WindowRequest
 from qmtl.registry.db.redis.scripts import script
 
 NO_COLUMNS = b"[]"
-EVERYTHING = 2**53 - 1  # a revision that no source reaches
 
 
 class RedisPointStore:
@@ -48,13 +47,6 @@ class RedisPointStore:
             if len(reply) == 4:
                 return Appended(*map(int, reply))
             seen = reply[0]
-
-    @translated()
-    def revisions(self, tenant: str, sources: Sequence[str]) -> list[int]:
-        with self._client.pipeline(transaction=False) as pipe:
-            for source in sources:
-                pipe.hget(self._facts(tenant, source), "revision")
-            return [int(reply or 0) for reply in pipe.execute()]
 
     @translated()
     def windows(self, tenant: str, requests: Sequence[WindowRequest]) -> list[Points]:
