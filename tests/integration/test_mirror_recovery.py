@@ -13,7 +13,7 @@ import pytest
 
 from qmtl.common.codec import encode
 from qmtl.common.errors import QmtlError
-from qmtl.common.kafka.connection import new_admin
+from qmtl.common.kafka import connection
 from qmtl.common.settings import Settings
 from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
 from qmtl.orchestrator.execution.mirror import Mirror
@@ -80,7 +80,7 @@ def lose_topics(stack: Stack, *topics: str) -> None:
         stack.restart("kafka")
         return
     settings = settings_of(stack)
-    with closing(new_admin(settings.kafka_servers, timeout_s=5.0)) as admin:
+    with closing(connection.new_admin(settings.kafka_servers, timeout_s=5.0)) as admin:
         admin.delete_topics(list(topics))
 
 
@@ -153,3 +153,15 @@ def test_two_mirrors_that_race_lose_nothing_while_the_broker_is_restarted(
     assert found.keys() == ids
     assert writer.outbox.backlog() == 0
     assert len(distinct(here)) == len(ids)
+
+
+def test_a_producer_that_is_given_up_sends_nothing_later(own_stack: Stack, here: Settings) -> None:
+    others = set(threading.enumerate())
+    producer = connection.new_producer(here.kafka_servers, timeout_s=5.0)
+    producer.send(here.results_topic, b"{}").get(timeout=5.0)
+    own_stack.kill("kafka")
+    undelivered = producer.send(here.results_topic, b"{}")
+    connection.give_up(producer, timeout_s=5.0)
+    assert undelivered.failed()
+    assert set(threading.enumerate()) <= others  # its thread would try on
+    own_stack.restart("kafka")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import (
@@ -50,6 +50,19 @@ def new_producer(servers: str, *, timeout_s: float) -> KafkaProducer:
         request_timeout_ms=_milliseconds(timeout_s),
         delivery_timeout_ms=_milliseconds(DELIVERY_FACTOR * timeout_s),
     )
+
+
+def give_up(producer: KafkaProducer, *, timeout_s: float) -> None:
+    """End a producer and what it has not delivered.
+
+    Its own close() waits for what is undelivered and, where that does not come, raises and leaves
+    its thread sending for ever; so the thread is ended first.
+    """
+    sender = producer._sender  # noqa: SLF001 - no public call ends it
+    sender.force_close()
+    sender.join(timeout_s)
+    with suppress(KafkaError):  # an answer that is still awaited: nobody asks for it any more
+        producer.close(timeout=0)
 
 
 def new_admin(servers: str, *, timeout_s: float) -> KafkaAdminClient:

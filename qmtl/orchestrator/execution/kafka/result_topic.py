@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
 
 from qmtl.common.errors import Refused, Unavailable
 from qmtl.common.kafka import connection
@@ -108,8 +107,7 @@ class KafkaResultTopic:
         producer, self._producer = self._producer, None
         self._known.clear()
         if producer is not None:
-            with suppress(KafkaError):  # it is given up either way
-                producer.close(timeout=0)
+            connection.give_up(producer, timeout_s=self._timeout_s)
 
     @connection.translated()
     def read_all(self, topic: str, *, idle_s: float, limit: int) -> list[TopicRecord]:
@@ -132,10 +130,7 @@ class KafkaResultTopic:
 
     def close(self) -> None:
         with self._lock:
-            producer, self._producer = self._producer, None
-            self._known.clear()
-        if producer is not None:
-            producer.close(timeout=self._timeout_s)
+            self._discard()
 
 
 def _partitions(consumer: Any, topic: str) -> list[int]:
