@@ -62,6 +62,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {
             "priority_steps": list(range(6)),
             "queue_order_strategy": "priority",
+            "ack_emulation": False,
             "visibility_timeout": max(DAY_S, int(settings.node_timeout_max_s) * 4),
             "global_keyprefix": f"{{{settings.cell}}}:",
             "socket_keepalive": True,

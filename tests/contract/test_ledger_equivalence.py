@@ -7,6 +7,7 @@ each run a reaper and a worker go on until every execution ended.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -125,7 +126,12 @@ class Ledgers(RuleBasedStateMachine):
     # --- what planners, workers and reapers do -------------------------------------------------
 
     def plan_and_start(
-        self, execution_id: str, lease_s: float | None = None, *, late: bool = False
+        self,
+        execution_id: str,
+        lease_s: float | None = None,
+        keys: Sequence[str] = (),
+        *,
+        late: bool = False,
     ) -> None:
         execution = self.get(execution_id)
         shape = self.shapes[execution_id]
@@ -142,7 +148,13 @@ class Ledgers(RuleBasedStateMachine):
         if turn is not None:
             turn -= late
         found = self.both(
-            "start", execution_id, rest_of(shape, done, reused), reused, lease_s=lease_s, turn=turn
+            "start",
+            execution_id,
+            rest_of(shape, done, reused),
+            reused,
+            lease_s=lease_s,
+            keys=keys,
+            turn=turn,
         )
         if found.status is StartStatus.LOST:  # its source was reopened: compute it all
             found = self.both("start", execution_id, rest_of(shape, done, []), lease_s=lease_s)
@@ -235,9 +247,11 @@ class Ledgers(RuleBasedStateMachine):
     def turn_to_another(self, data: st.DataObject) -> None:
         self.id = data.draw(st.sampled_from(sorted(self.shapes)))
 
-    @rule(lease_s=st.sampled_from([None, 5.0]), late=st.sampled_from([False, False, True]))
-    def start(self, lease_s: float | None, late: bool) -> None:
-        self.plan_and_start(self.id, lease_s, late=late)
+    @rule(
+        lease_s=st.sampled_from([None, 5.0]), keys=KEYS, late=st.sampled_from([False, False, True])
+    )
+    def start(self, lease_s: float | None, keys: list[str], late: bool) -> None:
+        self.plan_and_start(self.id, lease_s, keys, late=late)
 
     @rule(known=st.booleans(), data=st.data())
     def settle(self, known: bool, data: st.DataObject) -> None:

@@ -191,6 +191,24 @@ def test_a_shard_may_hold_its_own_keys_again(ledger: Ledger) -> None:
     assert held(ledger, "key-b").elsewhere == {"key-b"}
 
 
+def test_a_start_that_claims_a_shard_holds_its_keys(ledger: Ledger) -> None:
+    known, execution = computed(ledger, "c"), new_execution()
+    holding(ledger, "key-b")
+    ledger.create(execution, {})
+    keys = ["key-a", "key-b", "key-c", ""]
+    found = ledger.start(execution.id, plan_of([["a", "b", "c"]]), lease_s=LONG_S, keys=keys)
+    assert found.held == Held({"key-c": known}, frozenset({"key-b"}))
+    assert held(ledger, "key-a").elsewhere == {"key-a"}
+
+
+def test_a_start_that_claims_nothing_holds_nothing(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    plan = plan_of([["a"], ["b"]])
+    assert ledger.start(execution.id, plan, lease_s=LONG_S, keys=["key-a"]).held == NOTHING
+    assert held(ledger, "key-a") == NOTHING
+
+
 def test_tenants_hold_nothing_from_each_other(ledger: Ledger) -> None:
     holding(ledger, "key-a")
     other = started(ledger, plan_of([["a"]]), tenant="other")

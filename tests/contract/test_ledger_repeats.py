@@ -71,8 +71,9 @@ def test_a_repeated_create_is_the_one_that_made_it(ledger: Ledger) -> None:
 def test_a_repeated_start_started_it(ledger: Ledger, calm: Ledger) -> None:
     execution = new_execution()
     calm.create(execution, {})
-    found = ledger.start(execution.id, plan_of([["a"]]), lease_s=LONG_S)
+    found = ledger.start(execution.id, plan_of([["a"]]), lease_s=LONG_S, keys=["key-a"])
     assert found.status is StartStatus.STARTED
+    assert found.held == Held()
     status = calm.commit(execution.id, 0, 0, found.token, [succeeded("a")], done=True)
     assert status is CommitStatus.ENDED
     assert ledger.start(execution.id, plan_of([["a"]])).status is StartStatus.STALE

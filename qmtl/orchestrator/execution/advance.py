@@ -14,7 +14,6 @@ from qmtl.orchestrator.execution.ledger import (
     Claim,
     ClaimStatus,
     CommitStatus,
-    Held,
     Ledger,
     Started,
     StartStatus,
@@ -136,25 +135,22 @@ class Advancer:
         return started.status is not StartStatus.WAIT
 
     def _started(self, execution: Execution, prepared: Prepared, turn: int) -> Started:
+        plan = prepared.plan
+        alone = bool(plan.stages) and len(plan.stages[0]) == 1
+        keys = worthwhile(execution, plan, plan.stages[0][0]) if alone else ()
         return self._ledger.start(
-            execution.id, prepared.plan, prepared.reused, lease_s=self._lease_s, turn=turn
+            execution.id, plan, prepared.reused, lease_s=self._lease_s, keys=keys, turn=turn
         )
 
     def _run_first(self, execution: Execution, prepared: Prepared, started: Started) -> None:
         plan = prepared.plan
         self._recent.keep_plan(execution.id, started.started_ms, plan)
         if started.token:
-            claim = self._claim(execution, plan, started.token)
+            claim = Claim(ClaimStatus.RUN, token=started.token, attempt=1, held=started.held)
             status = self._runner.run_claimed(Job(execution, plan, 0, 0, claim, prepared.values))
             self._go_on(execution, 0, status)
         else:
             self._dispatch(execution, plan, 0)
-
-    def _claim(self, execution: Execution, plan: Plan, token: int) -> Claim:
-        """Return the claim of a first shard, with its costly nodes marked as being computed."""
-        keys = worthwhile(execution, plan, plan.stages[0][0])
-        held = self._ledger.hold(execution.id, 0, 0, token, keys) if keys else Held()
-        return Claim(ClaimStatus.RUN, token=token, attempt=1, held=held)
 
     def _open(self, execution: Execution, plan: Plan, stage: int) -> None:
         if len(plan.stages[stage]) == 1:

@@ -83,29 +83,6 @@ class StartStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """The answer to a start.
-
-    Attributes:
-        started_ms: By the ledger's clock, where it was started.
-        token: Of the only shard of the first stage, which is then claimed; else 0.
-    """
-
-    status: StartStatus
-    started_ms: int = 0
-    token: int = 0
-
-
-class ClaimStatus(StrEnum):
-    """What a claim of a shard leads to."""
-
-    RUN = "RUN"  # the shard is the caller's until its lease ends
-    BUSY = "BUSY"  # another lease is alive
-    DONE = "DONE"  # everything of it is committed
-    GONE = "GONE"  # the execution is not running, or runs another stage
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     """What is known of call keys that a shard was about to compute, by key.
 
@@ -116,6 +93,31 @@ class Held:
 
     known: Mapping[str, str] = field(default_factory=dict)
     elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The answer to a start.
+
+    Attributes:
+        started_ms: By the ledger's clock, where it was started.
+        token: Of the only shard of the first stage, which is then claimed; else 0.
+        held: Of the keys that came with the start, for that shard.
+    """
+
+    status: StartStatus
+    started_ms: int = 0
+    token: int = 0
+    held: Held = field(default_factory=Held)
+
+
+class ClaimStatus(StrEnum):
+    """What a claim of a shard leads to."""
+
+    RUN = "RUN"  # the shard is the caller's until its lease ends
+    BUSY = "BUSY"  # another lease is alive
+    DONE = "DONE"  # everything of it is committed
+    GONE = "GONE"  # the execution is not running, or runs another stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +295,7 @@ class Ledger(Protocol):
         reused: Sequence[Reuse] = (),
         *,
         lease_s: float | None = None,
+        keys: Sequence[str] = (),
         turn: int | None = None,
     ) -> Started:
         """Store the plan, commit what is reused, and make the execution RUNNING at stage 0.
@@ -300,9 +303,10 @@ class Ledger(Protocol):
         The reused nodes are committed as ``commit`` does it, under one outbox entry; what an
         earlier attempt committed stays and counts. A plan without stages ends the execution:
         SUCCEEDED where every node of the plan has a result, else FAILED. With ``lease_s``, the only
-        shard of a first stage of one shard is claimed at once. An ordered execution starts once
-        none of its line runs and none of an earlier bucket (equal ones by id) has to run or to be
-        settled; and where ``turn`` is given, only if none left the line since it was read.
+        shard of a first stage of one shard is claimed at once, as ``claim`` does it with ``keys``.
+        An ordered execution starts once none of its line runs and none of an earlier bucket (equal
+        ones by id) has to run or to be settled; and where ``turn`` is given, only if none left the
+        line since it was read.
         """
 
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:

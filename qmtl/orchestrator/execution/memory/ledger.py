@@ -80,6 +80,7 @@ class MemoryLedger(MemoryReads):
         reused: Sequence[Reuse] = (),
         *,
         lease_s: float | None = None,
+        keys: Sequence[str] = (),
         turn: int | None = None,
     ) -> Started:
         with self._lock:
@@ -101,10 +102,10 @@ class MemoryLedger(MemoryReads):
                 self._lines.end(known, self._clock())
                 return Started(StartStatus.ENDED, now)
             self._lines.run(known.execution)
-            token = 0
-            if lease_s is not None and len(plan.stages[0]) == 1:
-                token = known.claim(0, 0, now, _milliseconds(lease_s)).token
-            return Started(StartStatus.STARTED, now, token)
+            if lease_s is None or len(plan.stages[0]) > 1:
+                return Started(StartStatus.STARTED, now)
+            claim = self.claim(execution_id, 0, 0, lease_s=lease_s, keys=keys)
+            return Started(StartStatus.STARTED, now, claim.token, claim.held)
 
     def _taken(self, reuse: Reuse) -> NodeCommit:
         """Return a node with the value that another execution has of it."""

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import redis
 
@@ -139,6 +140,7 @@ class RedisLedger(RedisReads):
         reused: Sequence[Reuse] = (),
         *,
         lease_s: float | None = None,
+        keys: Sequence[str] = (),
         turn: int | None = None,
     ) -> Started:
         sources: dict[str, list[str]] = {}
@@ -154,12 +156,13 @@ class RedisLedger(RedisReads):
             packed,
             self._memo_ttl_ms,
             "" if turn is None else turn,
+            _packed_keys(keys),
             *rest,
         )
 
-        def send(shape: bytes) -> list[bytes]:
+        def send(shape: bytes) -> list[Any]:
             key = self._exec(execution_id)
-            reply: list[bytes] = self._start.run(
+            reply: list[Any] = self._start.run(
                 key, execution_id, nonce, document, plan.shape, shape, *after
             )
             return reply
@@ -171,7 +174,8 @@ class RedisLedger(RedisReads):
         if not facts:
             return Started(StartStatus(status.decode()))
         self._shapes.keep(plan.shape, plan.nodes)
-        return Started(StartStatus(status.decode()), started_ms=int(facts[0]), token=int(facts[1]))
+        started_ms, token, *held = facts
+        return Started(StartStatus(status.decode()), int(started_ms), int(token), _held(held))
 
     @translated()
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:

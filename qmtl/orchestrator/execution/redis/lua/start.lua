@@ -8,11 +8,22 @@
 --        10 packed: {execution id, {node id, ...}} for each execution whose values are taken
 --        11 packed nodes  12 ms for which results are known by their key
 --        13 how many had left its line when it was planned, '' for any number
---        14.. records and no values (nodes.lua)
--- Reply  {'STARTED', started ms, token or 0}, {'ENDED', started ms, 0}; or, with nothing written:
+--        14 packed call keys that the only shard holds  15.. records and no values (nodes.lua)
+-- Reply  {'STARTED', started ms, token or 0, {key, execution, ...} with a result, {key, ...} that
+--        other shards compute}, {'ENDED', started ms, 0, {}, {}}; or, with nothing written:
 --        {'STALE'}, {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a value is not there)
 
 local id, key = ARGV[2], KEYS[1]
+
+local function answer(status, started, token, tenant, now)
+  local known, elsewhere = {}, {}
+  if token ~= '0' then
+    local mark = id .. ':0:0:' .. token
+    known, elsewhere = hold(tenant, mark, cmsgpack.unpack(ARGV[14]), ARGV[12], now)
+  end
+  return { status, started, token, known, elsewhere }
+end
+
 local state, tenant, histories, line, expires, starter, started, stages, token = unpack(redis.call(
   'HMGET', key, 'state', 'tenant', 'histories', 'line', 'expires',
   'starter', 'started', 'stages', 'starter_token'
@@ -21,7 +32,7 @@ if state ~= 'PENDING' then
   if starter ~= ARGV[3] then
     return { 'STALE' }
   end
-  return { stages == '0' and 'ENDED' or 'STARTED', started, token }
+  return answer(stages == '0' and 'ENDED' or 'STARTED', started, token, tenant, now_ms())
 end
 if line ~= '' then
   local left = redis.call('HGET', CELL .. 'turns', line) or '0'
@@ -34,7 +45,7 @@ if ARGV[6] == '' and redis.call('EXISTS', shape) == 0 then
   return { 'SHAPE' }
 end
 
-local new = new_nodes(key, ARGV[11], 14)
+local new = new_nodes(key, ARGV[11], 15)
 for _, source in ipairs(cmsgpack.unpack(ARGV[10])) do
   local ids = {}
   for _, node_id in ipairs(source[2]) do
@@ -77,7 +88,7 @@ redis.call(
 redis.call('HDEL', key, 'ready', 'returned')
 if #counts == 0 then
   end_execution(id, state_at_end(key), now, ARGV[3])
-  return { 'ENDED', started, '0' }
+  return answer('ENDED', started, '0')
 end
 
 local shards = {}
@@ -106,4 +117,4 @@ if ARGV[8] ~= '' and counts[1] == 1 and not is_over(expires, now) then
   end
 end
 redis.call('ZADD', CELL .. 'due', digits(look), id)
-return { 'STARTED', started, digits(token) }
+return answer('STARTED', started, digits(token), tenant, now)
