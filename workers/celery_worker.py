@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+
+# It says of every message that it came, before any work begins. That it is done is said later, by
+# the child; Flower shows both.
+RECEIPTS = "celery.worker.strategy"
 
 
 def run(queue: str, *, concurrency: int) -> None:
@@ -16,6 +21,7 @@ def run(queue: str, *, concurrency: int) -> None:
     from qmtl.tasks.app import app  # noqa: PLC0415
 
     configure()
+    logging.getLogger(RECEIPTS).setLevel(logging.WARNING)
     app.worker_main(
         [
             "worker",

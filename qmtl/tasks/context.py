@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from typing import Any
 
@@ -15,8 +16,15 @@ from qmtl.tasks.canvas import CeleryDispatcher
 
 @cache
 def system() -> System:
-    """Return this process's system; its connections are made when they are first used."""
-    return build(Settings.from_env(), CeleryDispatcher(app))
+    """Return this process's system; its connections are made when they are first used.
+
+    What lives as long as the process is frozen out of garbage collection: its libraries alone make
+    some hundred thousand objects.
+    """
+    made = build(Settings.from_env(), CeleryDispatcher(app))
+    gc.collect()
+    gc.freeze()
+    return made
 
 
 @worker_process_shutdown.connect

@@ -15,6 +15,8 @@ from tests.support.ledgers import LedgerUnderTest, memory_ledger, new_execution,
 
 LONG_S = 30.0
 
+WAIT_LONG = {"timeout_s": LONG_S}
+
 
 @pytest.fixture(params=["memory", "redis"])
 def ledger(request: pytest.FixtureRequest) -> Ledger:
@@ -73,7 +75,7 @@ def test_another_tenants_execution_is_not_waited_for(ledger: Ledger) -> None:
         ledger.wait("other", execution.id, timeout_s=LONG_S)
 
 
-def test_a_bell_of_an_attempt_before_is_taken_away_and_keeps_nobody_awake(
+def test_the_bell_of_an_attempt_is_there_for_all_and_gone_with_the_next_attempt(
     request: pytest.FixtureRequest,
 ) -> None:
     settings = request.getfixturevalue("settings")
@@ -81,7 +83,12 @@ def test_a_bell_of_an_attempt_before_is_taken_away_and_keeps_nobody_awake(
     execution = created(ledger)
     client = redis_connection.connect(settings.state_url, timeout_s=5.0)
     bell = Keys(settings.cell)("exec", execution.id, "bell")
-    client.rpush(bell, "1")
-    assert ledger.wait("acme", execution.id, timeout_s=0.05).state is ExecutionState.PENDING
-    assert client.llen(bell) == 0
+    waiting = threading.Thread(target=ledger.wait, args=("acme", execution.id), kwargs=WAIT_LONG)
+    waiting.start()
+    ledger.cancel(execution.id)
+    waiting.join(LONG_S)
+    assert client.llen(bell) == 1
+    assert client.pttl(bell) > 0
+    ledger.reopen(execution.id, attempt=1, clear=[], fresh=False)
+    assert client.llen(bell) == 0  # else whoever waits would be kept awake
     client.close()

@@ -31,7 +31,6 @@ from qmtl.orchestrator.execution.redis.values import RedisValues, by_execution
 
 MOST_NODES = 20_000  # over all shapes that are kept; a node takes one or two kilobytes
 BLOCK_S = 1.0  # longest wait inside the server
-BELL_MS = 60_000  # how long the bell of an end is there; later, the state alone tells it
 TALLIES = ("computed", "reused", "waited")
 
 
@@ -72,21 +71,14 @@ class RedisReads:
     def wait(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
         ends = time.monotonic() + timeout_s
         bell = self._exec(execution_id, "bell")
-        rung = False
         while True:
             found = self.get(tenant, execution_id)
-            if found.state.ended and rung:
-                with self._client.pipeline(transaction=False) as pipe:
-                    pipe.rpush(bell, "1")  # for the next one who waits
-                    pipe.pexpire(bell, BELL_MS)
-                    pipe.execute()
             left_s = ends - time.monotonic()
             if found.state.ended or left_s <= 0:
                 return found
             # Short waits inside the server: a reply that took longer would look like a dead one.
-            # A bell that rings although nothing ended is of an attempt before, and is taken away.
-            left_s = max(0.001, min(left_s, self._block_s))
-            rung = self._client.blpop([bell], timeout=left_s) is not None
+            # The bell is moved onto itself, so that it rings for all who wait.
+            self._client.blmove(bell, bell, max(0.001, min(left_s, self._block_s)))
 
     @translated()
     def page(
