@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from flask import Response
 from flask.json.provider import DefaultJSONProvider
 
 _encoder = msgspec.json.Encoder()
@@ -14,6 +15,11 @@ class JsonProvider(DefaultJSONProvider):
     """Writes what msgspec can write, and leaves the rest to Flask: it says the same."""
 
     sort_keys = False
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return an answer of one value, or of an object with these members."""
+        text = self.dumps(self._prepare_response_obj(args, kwargs))
+        return Response(f"{text}\n", mimetype=self.mimetype)
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         """Return a value as JSON."""

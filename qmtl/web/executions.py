@@ -130,7 +130,7 @@ def get_results(query: dict[str, Any], execution_id: str) -> dict[str, Any]:
     orchestrator, tenant = services().orchestrator, caller().tenant
     names = tuple(n.strip() for n in _COMMA.split(query["bindings"]) if n.strip())
     execution = orchestrator.get_status(tenant, execution_id)
-    results = orchestrator.get_results(tenant, execution_id, names=names)
+    results = orchestrator.results_of(execution, names=names)
     return {
         "execution_id": execution.id,
         "state": execution.state,

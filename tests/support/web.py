@@ -206,8 +206,10 @@ class ToldOrchestrator:
     def get_results(
         self, tenant: str, execution_id: str, *, names: tuple[str, ...] = ()
     ) -> list[NodeResult]:
-        self.get_status(tenant, execution_id)
-        found = [r for r in self.results.get(execution_id, []) if not names or r.name in names]
+        return self.results_of(self.get_status(tenant, execution_id), names=names)
+
+    def results_of(self, execution: Execution, *, names: tuple[str, ...] = ()) -> list[NodeResult]:
+        found = [r for r in self.results.get(execution.id, []) if not names or r.name in names]
         if names and not found:
             raise UnknownTarget(f"The execution has no binding {names[0]!r}.")
         return found

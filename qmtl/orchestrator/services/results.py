@@ -39,15 +39,24 @@ class ResultService:
     def get_results(
         self, tenant: str, execution_id: str, *, names: Sequence[str] = (), values: bool = True
     ) -> list[NodeResult]:
-        """Return the record, and the encoded value where there is one, of each binding.
-
-        They stand in topological order; the list is empty before the execution is planned.
+        """Return what ``results_of`` does for the execution of this id.
 
         Raises:
             UnknownExecution: There is none, or it is another tenant's.
             UnknownTarget: The execution has no such binding.
         """
-        execution = self._ledger.get(tenant, execution_id)
+        return self.results_of(self._ledger.get(tenant, execution_id), names=names, values=values)
+
+    def results_of(
+        self, execution: Execution, *, names: Sequence[str] = (), values: bool = True
+    ) -> list[NodeResult]:
+        """Return the record, and the encoded value where there is one, of each binding.
+
+        They stand in topological order; the list is empty before the execution is planned.
+
+        Raises:
+            UnknownTarget: The execution has no such binding.
+        """
         plan = self._ledger.plan(execution.id)
         if plan is None:
             return []
@@ -55,7 +64,7 @@ class ResultService:
         for name in names:
             if all(name != found for found, _ in chosen):
                 raise UnknownTarget(
-                    f"Execution {execution_id} has no binding {name!r}.",
+                    f"Execution {execution.id} has no binding {name!r}.",
                     hint=f"It has {', '.join(sorted(n for n, _ in plan.bindings()))}.",
                 )
         node_ids = [node.node_id for _, node in chosen]

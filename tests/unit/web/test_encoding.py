@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from flask import Flask
+from flask import Flask, jsonify
 
 from qmtl.web.encoding import JsonProvider
 
@@ -22,6 +22,13 @@ from qmtl.web.encoding import JsonProvider
 )
 def test_what_is_written_reads_back_as_it_was(value: object) -> None:
     assert json.loads(JsonProvider(Flask("t")).dumps(value)) == value
+
+
+def test_an_answer_is_written_by_the_fast_encoder() -> None:
+    app = Flask("t")
+    app.json = JsonProvider(app)
+    with app.app_context():
+        assert jsonify({"v": 1e300}).data == b'{"v":1e300}\n'  # Python's own writes 1e+300
 
 
 def test_keys_keep_their_order() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import redis
 
@@ -78,7 +78,8 @@ class RedisReads:
                 return found
             # Short waits inside the server: a reply that took longer would look like a dead one.
             # The bell is moved onto itself, so that it rings for all who wait.
-            self._client.blmove(bell, bell, max(0.001, min(left_s, self._block_s)))
+            wait_s: Any = max(0.001, min(left_s, self._block_s))  # declared as a whole number
+            self._client.blmove(bell, bell, wait_s)
 
     @translated()
     def page(
