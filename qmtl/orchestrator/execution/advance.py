@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from qmtl.common.errors import ExecutionFailed, QmtlError, Unavailable
 from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan
@@ -151,9 +152,16 @@ class Advancer:
             self._dispatch(execution, plan, 0)
 
     def _claim(self, execution: Execution, plan: Plan, token: int) -> Claim:
-        """Return the claim of a first shard, with its costly nodes marked as being computed."""
+        """Return the claim of a first shard, with its costly nodes marked as being computed.
+
+        Marks only save work. Where the ledger is away, whoever runs the shard meets that too, and
+        can give the claim back.
+        """
         keys = worthwhile(execution, plan, plan.stages[0][0])
-        held = self._ledger.hold(execution.id, 0, 0, token, keys) if keys else Held()
+        held = Held()
+        if keys:
+            with suppress(Unavailable):
+                held = self._ledger.hold(execution.id, 0, 0, token, keys)
         return Claim(ClaimStatus.RUN, token=token, attempt=1, held=held)
 
     def _open(self, execution: Execution, plan: Plan, stage: int) -> None:
