@@ -11,6 +11,7 @@ from qmtl.common.settings import Settings
 from qmtl.models.execution import Execution, ExecutionState, NodeState
 from qmtl.orchestrator.execution import recent
 from qmtl.orchestrator.services.plan_view import PlanView
+from qmtl.sandbox.runtime import fingerprint
 from tests.support.fabric import Fabric
 from tests.support.pipeline import FINE, deploy, memory, trigger, values
 
@@ -121,7 +122,7 @@ def test_alike_workers_reuse_all(older: System, fabric: Fabric) -> None:
     execution = planned(older, fabric)
     run(execution, older, older)
     view = plan_of(older, execution)
-    assert (view.mixed, view.runtime) == (False, recent.fingerprint())
+    assert (view.mixed, view.runtime) == (False, fingerprint())
     assert again(older, fabric) == {"mean", "spread", "score"}
 
 
