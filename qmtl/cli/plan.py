@@ -64,6 +64,8 @@ def _show(plan: dict[str, Any]) -> None:
         f"{plan['strategy']} {plan['version'][:8]} at {plan['as_of']}: {nodes} "
         f"in {_count(len(stages), 'stage')} and {shards}, {plan['reused']} reused."
     )
+    if plan["mixed"]:
+        click.echo("Workers of several runtimes took part: nothing else reuses these results.")
     if plan["before"]:
         click.echo(f"Before it, {_count(plan['before'], 'earlier bucket')} of its line must run.")
     one = _time(plan["serial_ms"])

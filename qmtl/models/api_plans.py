@@ -50,6 +50,10 @@ class ShardPlanView(Wire):
         lambda item: None if item.record is None else item.record.claims,
         metadata={"type": ["integer", "null"]},
     )
+    runtime = fields.String(
+        allow_none=True,
+        metadata={"description": "Of a worker that took it, where that is not the plan's."},
+    )
     claimed_at = Time("ms", attribute="claimed_ms", allow_none=True)
     done_at = Time("ms", attribute="done_ms", allow_none=True)
     fetch_ms = milliseconds("record.spent.fetch_us", nullable=True)
@@ -106,6 +110,19 @@ class PlanView(Wire):
     serial_ms = milliseconds("serial_us", description="The same nodes one after the other.")
     crossing_ms = milliseconds("crossing_us", description="What a stage costs beside its nodes.")
     reused = fields.Integer(metadata={"description": "Nodes whose results are taken over."})
+    runtime = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "What it was planned for: Python, architecture, libraries; null where "
+            "results of another one stand from an earlier attempt."
+        },
+    )
+    mixed = fields.Boolean(
+        metadata={
+            "description": "Whether results of several runtimes may stand in it; other executions "
+            "do not reuse them."
+        }
+    )
     before = fields.Integer(
         metadata={"description": "Executions of earlier buckets that a trigger would run first."}
     )

@@ -102,6 +102,7 @@ class Execution(Struct, frozen=True, kw_only=True):
         stages: How many stages the plan has; 0 before it.
         nodes_total: How many nodes the plan has.
         nodes_done: How many of them ended, in whatever state.
+        mixed: Whether a worker took a shard of it whose runtime is not the one it was planned for.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Execution(Struct, frozen=True, kw_only=True):
     stages: int = 0
     nodes_total: int = 0
     nodes_done: int = 0
+    mixed: bool = False
     started_ms: int | None = None
     ended_ms: int | None = None
     error: ErrorRecord | None = None
@@ -249,7 +251,9 @@ class Plan(Struct, frozen=True, kw_only=True):
         pins: What it reads of its sources.
         windows: What its readers see of them.
         lookups: What it reads of histories.
-        keys: The call key of each node, in the order of ``nodes``; empty where there is none.
+        keys: The call key of each node, in the order of ``nodes``; empty where there is none. There
+            are none at all where results of another runtime stand from an earlier attempt.
+        runtime: What the call keys were made for; empty where there are none at all.
         seeds: By node id, of the nodes that draw random numbers.
         cost_us: What each node was estimated to take, in microseconds, in the order of ``nodes``.
         crossing_us: What a stage was estimated to cost beside its nodes.
@@ -263,6 +267,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     windows: tuple[PinnedWindow, ...] = ()
     lookups: tuple[Lookup, ...] = ()
     keys: tuple[str, ...] = ()
+    runtime: str = ""
     seeds: dict[str, int] = {}
     cost_us: tuple[int, ...] = ()
     crossing_us: int = 0
@@ -319,6 +324,7 @@ class ShardRecord(Struct, frozen=True, kw_only=True):
         claims: How often it was claimed since a node of it was last committed.
         alive: Whether a lease of it has not run out.
         done_ms: When it was done; None before.
+        runtime: Of a worker that took it, where that is not the plan's.
     """
 
     stage: int
@@ -328,6 +334,7 @@ class ShardRecord(Struct, frozen=True, kw_only=True):
     alive: bool = False
     done_ms: int | None = None
     spent: Spent | None = None
+    runtime: str = ""
 
 
 class HistoryPoint(Struct, frozen=True, kw_only=True):

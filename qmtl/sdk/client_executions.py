@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from qmtl.common.codec import decode
+from qmtl.common.codec import decode, digest
 from qmtl.common.errors import ExecutionFailed
 from qmtl.common.timeline import MILLISECOND, format_time
 from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState, Priority
@@ -186,8 +186,11 @@ class ExecutionRequests(Requesting):
         Raises:
             NotFound: The binding has no result in this execution.
         """
+        return decode(self._encoded_value(execution_id, binding))
+
+    def _encoded_value(self, execution_id: str, binding: str) -> bytes:
         path = f"/v1/executions/{path_part(execution_id)}/results/{path_part(binding)}"
-        return decode(self._send("GET", path, accept=VALUE_TYPE).body)
+        return self._send("GET", path, accept=VALUE_TYPE).body
 
     def _again(self, execution_id: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask for a further attempt; the one that was seen goes along, so that one is made."""
@@ -196,14 +199,16 @@ class ExecutionRequests(Requesting):
 
     def _result(self, execution_id: str, item: Mapping[str, Any]) -> Result:
         state = NodeState(item["state"])
+        data = self._encoded_value(execution_id, item["binding"]) if state.has_result else None
         error, duration_ms = item.get("error"), item.get("duration_ms")
         return Result(
             name=item["binding"],
             node_id=item["node_id"],
             state=state,
-            value=self.get_value(execution_id, item["binding"]) if state.has_result else None,
-            digest=item.get("digest"),
-            size=item.get("size"),
+            value=None if data is None else decode(data),
+            # of the value itself: a later attempt may have come to another one meanwhile
+            digest=item.get("digest") if data is None else digest(data),
+            size=item.get("size") if data is None else len(data),
             duration_ns=None if duration_ms is None else round(duration_ms * MILLISECOND),
             error=None if error is None else ErrorRecord(**error),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from qmtl.common.codec import digest
 from qmtl.common.errors import Overloaded
 from qmtl.models.execution import ExecutionState, NodeState
 from qmtl.orchestrator.execution.ledger import (
@@ -133,11 +134,12 @@ def test_a_value_stays_until_a_later_attempt_commits_its_node(ledger: Ledger) ->
     execution_id = broken(ledger)
     ledger.reopen(execution_id, attempt=1, clear=["a", "b"], fresh=True)
     assert ledger.records(execution_id) == {}
-    assert ledger.values_of([(execution_id, "a")]) == [b"first"]
+    first, second = [(execution_id, "a", digest(value)) for value in (b"first", b"second")]
+    assert ledger.values_of([first]) == [b"first"]
     ledger.start(execution_id, plan_of([["a", "b"]]))
     token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
     ledger.commit(execution_id, 0, 0, token, [succeeded("a", b"second")], done=False)
-    assert ledger.values_of([(execution_id, "a")]) == [b"second"]
+    assert ledger.values_of([first, second]) == [None, b"second"]
 
 
 def test_a_node_that_fails_in_a_later_attempt_has_neither_value_nor_point(ledger: Ledger) -> None:
@@ -151,7 +153,7 @@ def test_a_node_that_fails_in_a_later_attempt_has_neither_value_nor_point(ledger
     ledger.start(execution_id, plan_of([["a", "b"]]))
     token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
     ledger.commit(execution_id, 0, 0, token, [failed("a", place=place)], done=True)
-    assert ledger.values_of([(execution_id, "a")]) == [None]
+    assert ledger.values_of([(execution_id, "a", digest(b"1"))]) == [None]
     assert ledger.history(line, "a", interval_ms=place.interval_ms, count=1) == []
 
 
@@ -200,6 +202,20 @@ def test_thousands_of_nodes_are_cleared_at_once(ledger: Ledger) -> None:
     ledger.commit(execution_id, 0, 0, token, [succeeded(n) for n in ids], done=True)
     assert ledger.reopen(execution_id, attempt=1, clear=ids[1:], fresh=False)
     assert set(ledger.records(execution_id)) == {"n0"}
+
+
+# --- executions that workers of several runtimes computed ------------------------------------
+
+
+def test_an_execution_is_mixed_until_an_attempt_keeps_no_results(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]], [["b"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S, runtime="newer").token
+    ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=True)
+    ledger.fail(execution_id, ERROR)
+    for attempt, (clear, mixed) in enumerate([(["b"], True), (["a"], False)], start=1):
+        assert ledger.reopen(execution_id, attempt=attempt, clear=clear, fresh=False)
+        assert ledger.get("acme", execution_id).mixed is mixed
+        ledger.fail(execution_id, ERROR)
 
 
 # --- expiry ------------------------------------------------------------------------------------

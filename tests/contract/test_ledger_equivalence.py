@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from qmtl.common.codec import digest
 from qmtl.common.errors import Overloaded
 from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
@@ -57,6 +58,12 @@ from tests.support.ledgers import (
 )
 from tests.support.servers import unique
 
+
+def came_to_another(node_id: str, **fields: Any) -> NodeCommit:
+    """Return the commit of a node with another result than it has elsewhere."""
+    return succeeded(node_id, b"2", **fields)
+
+
 STAGES = st.integers(0, 1)
 SHARDS = st.integers(0, 1)
 LEASES = st.sampled_from([0.0, 5.0, 60.0])
@@ -76,7 +83,7 @@ COMMITS = st.lists(
         lambda make, node_id, keyed, place: make(
             node_id, key=f"key-{node_id}" if keyed else "", place=place
         ),
-        st.sampled_from([succeeded, failed, waited_for]),
+        st.sampled_from([succeeded, failed, waited_for, came_to_another]),
         st.sampled_from(NODES),
         st.booleans(),
         st.sampled_from(PLACES),
@@ -266,9 +273,21 @@ class Ledgers(RuleBasedStateMachine):
         if found.status is StartStatus.ENDED:  # it was there from an earlier attempt
             self.shapes[self.id] = [[[node_id]]]
 
-    @rule(stage=STAGES, shard=SHARDS, lease_s=LEASES, keys=KEYS)
-    def claim_a_shard(self, stage: int, shard: int, lease_s: float, keys: list[str]) -> None:
-        self.claim(self.id, stage, shard, lease_s=lease_s, keys=keys)
+    @rule(
+        stage=STAGES,
+        shard=SHARDS,
+        lease_s=LEASES,
+        keys=KEYS,
+        runtime=st.sampled_from(["", "", "newer"]),
+    )
+    def claim_a_shard(
+        self, stage: int, shard: int, lease_s: float, keys: list[str], runtime: str
+    ) -> None:
+        self.claim(self.id, stage, shard, lease_s=lease_s, keys=keys, runtime=runtime)
+
+    @rule(stage=STAGES, shard=SHARDS, data=st.data())
+    def give_back(self, stage: int, shard: int, data: st.DataObject) -> None:
+        self.both("give_back", self.id, stage, shard, self.some_token(data, stage, shard))
 
     @rule(stage=STAGES, shard=SHARDS, keys=KEYS, data=st.data())
     def hold(self, stage: int, shard: int, keys: list[str], data: st.DataObject) -> None:
@@ -413,7 +432,8 @@ class Ledgers(RuleBasedStateMachine):
             self.both("inputs", execution_id)
             self.both("next_of_line", execution_id)
         results = [(id_, n) for id_ in self.shapes for n in NODES]
-        self.both("values_of", results)
+        recorded = [(*each, digest(value)) for each in results for value in (b"1", b"2")]
+        self.both("values_of", recorded)
         self.both("records_of", results)
         self.both("history", line, "a", interval_ms=DAY_MS, count=5)
         bounds = (None, 0, DAY_MS, 2 * DAY_MS)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from qmtl.common.codec import digest
 from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
@@ -136,19 +137,28 @@ def test_values_of_many_executions_come_in_the_order_asked_for(ledger: Ledger) -
     first = commit_day(ledger, 1, value=b"first")
     second = commit_day(ledger, 2, value=BIG)
     third = commit_day(ledger, 3, value=b"")
-    wanted = [(second, "a"), (third, "a"), (first, "a"), (second, "a")]
+    days = [(second, BIG), (third, b""), (first, b"first"), (second, BIG)]
+    wanted = [(day, "a", digest(value)) for day, value in days]
     assert ledger.values_of(wanted) == [BIG, b"", b"first", BIG]
 
 
 def test_what_has_no_value_is_none(ledger: Ledger) -> None:
     known = commit_day(ledger, 1, value=b"1")
-    wanted = [("nothing", "a"), (known, "nothing"), (known, "broken"), (known, "a")]
+    places = [("nothing", "a"), (known, "nothing"), (known, "broken"), (known, "a")]
+    wanted = [(*place, digest(b"1")) for place in places]
     assert ledger.values_of(wanted) == [None, None, None, b"1"]
 
 
 def test_two_executions_may_share_a_large_value(ledger: Ledger) -> None:
     ids = [commit_day(ledger, day, value=BIG) for day in (1, 2)]
-    assert ledger.values_of([(id_, "a") for id_ in ids]) == [BIG, BIG]
+    assert ledger.values_of([(id_, "a", digest(BIG)) for id_ in ids]) == [BIG, BIG]
+
+
+@pytest.mark.parametrize("value", [b"small", BIG])
+def test_a_value_of_another_digest_is_none(ledger: Ledger, value: bytes) -> None:
+    known = commit_day(ledger, 1, value=value)
+    wanted = [(known, "a", digest(v)) for v in (b"another", value, b"x" * 100_001)]
+    assert ledger.values_of(wanted) == [None, value, None]
 
 
 # --- round trips -------------------------------------------------------------------------------
@@ -180,5 +190,6 @@ def test_redis_answers_many_requests_in_one_round_trip_and_large_values_in_two(
     ids = [commit_day(ledger, day, value=BIG if day % 2 else b"1") for day in range(6)]
     requests = [(LINE, up_to(day, 3)) for day in range(6)]
     assert round_trips(client, lambda: ledger.histories(requests)) == 1
-    assert round_trips(client, lambda: ledger.values_of([(i, "a") for i in ids])) == 2
-    assert round_trips(client, lambda: ledger.values_of([(i, "a") for i in ids[::2]])) == 1
+    wanted = [(i, "a", digest(b"1" if at % 2 == 0 else BIG)) for at, i in enumerate(ids)]
+    assert round_trips(client, lambda: ledger.values_of(wanted)) == 2
+    assert round_trips(client, lambda: ledger.values_of(wanted[::2])) == 1

@@ -116,7 +116,7 @@ def test_a_start_commits_what_it_reuses_at_once(subject: LedgerUnderTest) -> Non
     subject.outbox.acknowledge(subject.outbox.read("m", limit=9, wait_s=0.0, idle_s=LONG_S))
     execution_id = created(ledger)
     plan = plan_of([["c"]], done=["a", "b"])
-    reused = [reuse(n, source, key=f"key-{n}", place=place_at(2)) for n in "ab"]
+    reused = [reuse(n, source, BIG, key=f"key-{n}", place=place_at(2)) for n in "ab"]
     assert ledger.start(execution_id, plan, reused).status is StartStatus.STARTED
     assert {r.state for r in ledger.records(execution_id).values()} == {NodeState.REUSED}
     assert ledger.values(execution_id, ["a", "b", "c"]) == {"a": BIG, "b": BIG}
@@ -160,6 +160,20 @@ def test_a_start_whose_values_are_gone_writes_nothing(subject: LedgerUnderTest, 
     assert ledger.records(execution_id) == {}
     assert ledger.plan(execution_id) is None
     assert subject.outbox.backlog() == backlog
+
+
+@pytest.mark.parametrize("how", ["cleared", "another", "equal"])
+def test_a_start_takes_the_value_that_was_recorded_or_none(ledger: Ledger, how: str) -> None:
+    source = computed(ledger, "a", "b")
+    ledger.reopen(source, attempt=1, clear=["a"], fresh=True)
+    if how != "cleared":
+        again = succeeded("a", b"2") if how == "another" else succeeded("a")
+        ledger.start(source, plan_of([["a"]], done=["b"]))
+        token = ledger.claim(source, 0, 0, lease_s=LONG_S).token
+        ledger.commit(source, 0, 0, token, [again], done=True)
+    execution_id = created(ledger)
+    found = ledger.start(execution_id, plan_of(done=["a", "b"]), [reuse(n, source) for n in "ab"])
+    assert found.status is (StartStatus.ENDED if how == "equal" else StartStatus.LOST)
 
 
 def test_thousands_of_nodes_are_reused_in_one_start(ledger: Ledger) -> None:

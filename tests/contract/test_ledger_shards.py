@@ -13,6 +13,7 @@ from qmtl.models.execution import (
 from qmtl.orchestrator.execution.ledger import (
     Claim,
     ClaimStatus,
+    Held,
     Ledger,
 )
 from tests.support.ledgers import (
@@ -84,6 +85,61 @@ def test_a_claim_tells_how_often_the_shard_was_claimed_and_got_no_further(ledger
     assert claim(0).attempt == 5, "a commit of no node gets it no further"
     ledger.commit(execution_id, 0, 0, claim(0).token, [succeeded("a")], done=False)
     assert claim(0).attempt == 1
+
+
+def test_a_claim_that_is_given_back_counts_no_more(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    first = ledger.claim(execution_id, 0, 0, lease_s=0.0)
+    ledger.give_back(execution_id, 0, 0, first.token)
+    second = ledger.claim(execution_id, 0, 0, lease_s=0.0)
+    third = ledger.claim(execution_id, 0, 0, lease_s=LONG_S)
+    assert [second.attempt, third.attempt] == [1, 2]
+    ledger.give_back(execution_id, 0, 0, second.token)
+    assert ledger.shards(execution_id)[0].claims == 1, (
+        "also when somebody else has the shard by now"
+    )
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S) == Claim(ClaimStatus.BUSY)
+
+
+def test_a_claim_is_given_back_once(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
+    ledger.claim(execution_id, 0, 0, lease_s=0.0)
+    for _ in range(3):
+        ledger.give_back(execution_id, 0, 0, token)
+    assert ledger.claim(execution_id, 0, 0, lease_s=0.0).attempt == 2
+
+
+def test_what_does_not_count_any_more_is_not_given_back(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a", "b"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
+    ledger.commit(execution_id, 0, 0, token, [succeeded("a")], done=False)
+    ledger.give_back(execution_id, 0, 0, token)
+    ledger.give_back("nothing", 0, 0, token)
+    assert ledger.claim(execution_id, 0, 0, lease_s=0.0).attempt == 1
+
+
+def test_a_shard_tells_the_runtime_that_was_not_planned_for(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"], ["b"]], [["c"]]))
+    assert not ledger.claim(execution_id, 0, 0, lease_s=0.0).mixed
+    assert not ledger.get("acme", execution_id).mixed
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S, runtime="newer").mixed
+    assert ledger.claim(execution_id, 0, 1, lease_s=LONG_S).mixed, "it may read what that one gave"
+    assert ledger.get("acme", execution_id).mixed
+    assert [shard.runtime for shard in ledger.shards(execution_id)] == ["newer", "", ""]
+
+
+def test_a_claim_in_a_mixed_execution_neither_marks_nor_finds_results(ledger: Ledger) -> None:
+    source = started(ledger, plan_of([["a"]]))
+    token = ledger.claim(source, 0, 0, lease_s=LONG_S).token
+    ledger.commit(source, 0, 0, token, [succeeded("a", key="key-a")], done=True)
+    keys = ["key-a", "key-b"]
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    for shard, runtime in enumerate(["newer", ""]):
+        claim = ledger.claim(execution_id, 0, shard, lease_s=LONG_S, keys=keys, runtime=runtime)
+        assert claim.held == Held()
+    after = ledger.claim(started(ledger, plan_of([["a"]])), 0, 0, lease_s=LONG_S, keys=keys)
+    assert after.held == Held({"key-a": source}, frozenset())
 
 
 def test_a_done_shard_is_done_for_whoever_claims_it(ledger: Ledger) -> None:

@@ -20,6 +20,7 @@ from qmtl.orchestrator.services import submission as submissions
 from qmtl.sandbox.executor import Executor
 from tests.support.fabric import Fabric
 from tests.support.pipeline import FINE, deploy, memory, trigger
+from tests.support.process_watch import eventually
 from tests.support.strategies import DIAMOND
 
 TENANT = "acme"
@@ -161,6 +162,37 @@ def test_a_graph_that_is_away_uses_no_claim_up(
         with pytest.raises(Unavailable):
             system.runner.run(TENANT, execution_id, 0, 0)
     assert system.orchestrator._ledger.claim(execution_id, 0, 0, lease_s=0.0).attempt == 1
+
+
+def test_an_outage_after_the_claim_uses_none_up(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = plan_by_hand(system, fabric)
+    ledger = system.orchestrator._ledger
+    monkeypatch.setattr(system.runner._leases, "lease_s", 0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(InputReader, "read", breaks(Unavailable("redis", "It is away.")))
+        for _ in range(2 * MOST_CLAIMS):
+            assert eventually(lambda: not ledger.shards(execution_id)[0].alive)
+            with pytest.raises(Unavailable):
+                system.runner.run(TENANT, execution_id, 0, 0)
+            assert eventually(lambda: ledger.shards(execution_id)[0].claims == 0)
+    assert eventually(lambda: not ledger.shards(execution_id)[0].alive)
+    system.runner.run(TENANT, execution_id, 0, 0)
+    assert errors_of_the_first_stage(system, execution_id) == set()
+
+
+def test_a_ledger_that_is_away_after_the_start_uses_no_claim_up(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = trigger(system, TENANT, targets=("mean",))
+    ledger = system.orchestrator._ledger
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryLedger, "hold", breaks(Unavailable("redis", "It is away.")))
+        patch.setattr(MemoryLedger, "commit", breaks(Unavailable("redis", "It is away.")))
+        with pytest.raises(Unavailable):
+            fabric.deliver(system)
+        assert eventually(lambda: ledger.shards(execution.id)[0].claims == 0)
 
 
 def test_a_shard_waits_where_no_executor_can_be_started_but_not_for_ever(

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import redis
 
-from qmtl.common.codec import digest
+from qmtl.common.codec import digest as digest_of
 from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
@@ -150,7 +150,7 @@ def plan_of(*stages: list[list[str]], done: Sequence[str] = (), **fields: Any) -
     nodes = tuple(planned_node(node_id, **fields) for node_id in ids)
     return Plan(
         nodes=nodes,
-        shape=digest(msgspec.msgpack.encode(nodes)),
+        shape=digest_of(msgspec.msgpack.encode(nodes)),
         as_of_ns=20 * DAY_NS,
         stages=tuple(tuple(tuple(index[n] for n in shard) for shard in s) for s in stages),
         pins=(),
@@ -174,7 +174,7 @@ def succeeded(
     record = NodeRecord(
         node_id=node_id,
         state=NodeState.SUCCEEDED,
-        digest=digest or f"digest-{node_id}",
+        digest=digest or digest_of(value),
         size=len(value),
         started_ms=1_700_000_000_123,
         duration_ns=2**53 + 1,
@@ -192,15 +192,20 @@ def waited_for(
     node_id: str, value: bytes = b"1", *, key: str = "", place: HistoryPlace | None = None
 ) -> NodeCommit:
     """Return the commit of a node whose result another execution computed meanwhile."""
-    record = NodeRecord(node_id=node_id, state=NodeState.REUSED, digest=f"digest-{node_id}")
+    record = NodeRecord(node_id=node_id, state=NodeState.REUSED, digest=digest_of(value))
     return NodeCommit(record, value, key, place)
 
 
 def reuse(
-    node_id: str, execution_id: str, *, key: str = "", place: HistoryPlace | None = None
+    node_id: str,
+    execution_id: str,
+    value: bytes = b"1",
+    *,
+    key: str = "",
+    place: HistoryPlace | None = None,
 ) -> Reuse:
     """Return a node that takes its result from another execution."""
-    record = NodeRecord(node_id=node_id, state=NodeState.REUSED, digest=f"digest-{node_id}")
+    record = NodeRecord(node_id=node_id, state=NodeState.REUSED, digest=digest_of(value))
     return Reuse(record, execution_id, key, place)
 
 

@@ -58,7 +58,13 @@ class Flights:
         found = [(execution_id, self._node_ids[key]) for key, execution_id in held.known.items()]
         if not found:
             return
-        records, values = self._ledger.records_of(found), self._ledger.values_of(found)
+        records = self._ledger.records_of(found)
+        values = self._ledger.values_of(
+            [
+                (*place, record.digest or "" if record is not None else "")
+                for place, record in zip(found, records, strict=True)
+            ]
+        )
         for (_, node_id), record, value in zip(found, records, values, strict=True):
             if record is not None and record.state.has_result and value is not None:
                 self._values[node_id] = value

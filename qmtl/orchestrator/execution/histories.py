@@ -64,9 +64,9 @@ class HistoryReader:
     def values(self, lookups: Sequence[Lookup]) -> dict[str, bytes]:
         """Return the packed value of each lookup by its key; at most two round trips.
 
-        A lookup of which a result is no longer kept is left out.
+        A lookup of which a result is no longer kept, or is another one by now, is left out.
         """
-        parts = [(f.execution_id, f.node_id) for each in lookups for f in each.found]
+        parts = [(f.execution_id, f.node_id, f.digest) for each in lookups for f in each.found]
         values = iter(self._ledger.values_of(parts) if parts else [])
         found: dict[str, bytes] = {}
         for each in lookups:

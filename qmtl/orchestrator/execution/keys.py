@@ -32,6 +32,7 @@ class CallKeys:
     """
 
     def __init__(self, shape: Shape, runtime: str) -> None:
+        self.runtime = runtime
         prefix = f"qmtl/call/1\n{runtime}\n".encode()
         self._nodes = [
             (prefix + node.node_id.encode(), _references(node, shape.places), node.cached)

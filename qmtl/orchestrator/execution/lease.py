@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import takewhile
 from threading import Condition, Event, Thread
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,9 @@ LOOK_S = 1.0  # a cancel is learnt by a renewal, so none waits longer than this 
 
 class Lease:
     """A claimed shard, renewed while it is entered; make one with ``Leases.of``.
+
+    Where it is left because a server is away, the claim is given back: what ends workers must not
+    be told by what ends servers.
 
     ``lost`` turns True once the ledger refused a renewal, or could not be reached for as long as
     the lease lasts: whoever computes the shard must then stop.
@@ -52,11 +56,13 @@ class Lease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leases.leave(self)
+        self._leases.leave(self, give_back=isinstance(error, Unavailable))
 
 
 class Leases:
     """Renews every entered lease each third of its length, at least once a second.
+
+    Claims to be given back are, as soon as the ledger can be reached again.
 
     Its thread starts with the first lease, so in the process that holds it and behind any fork,
     and ends with the process.
@@ -67,6 +73,7 @@ class Leases:
         self.lease_s = lease_s
         self._changed = Condition()
         self._held: list[Lease] = []
+        self._ended: list[Lease] = []  # whose claims are to be given back
         self._thread: Thread | None = None
 
     def of(self, execution_id: str, stage: int, shard: int, token: int) -> Lease:
@@ -84,23 +91,38 @@ class Leases:
             elif len(self._held) == 1:
                 self._changed.notify()
 
-    def leave(self, lease: Lease) -> None:
-        """Renew a lease no more."""
+    def leave(self, lease: Lease, *, give_back: bool = False) -> None:
+        """Renew a lease no more; with ``give_back``, its claim shall not count."""
         with self._changed:
             self._held.remove(lease)
+            if give_back:
+                self._ended.append(lease)
 
     def _renew_all(self) -> None:
         pause_s = min(self.lease_s / 3, LOOK_S)
         while True:
             with self._changed:
-                while not self._held:
+                while not (self._held or self._ended):
                     self._changed.wait()
             time.sleep(pause_s)
             with self._changed:
-                held = list(self._held)
+                held, ended = list(self._held), list(self._ended)
             for lease in held:
                 if not lease.lost:
                     self._renew(lease)
+            given = list(takewhile(self._given_back, ended))
+            with self._changed:
+                self._ended = [lease for lease in self._ended if lease not in given]
+
+    def _given_back(self, lease: Lease) -> bool:
+        """Give a claim back; False where the ledger cannot be reached yet."""
+        try:
+            self._ledger.give_back(lease.execution_id, lease.stage, lease.shard, lease.token)
+        except Unavailable:
+            return False
+        except Exception:  # as below
+            log.exception("A claim of execution %s counts.", lease.execution_id)
+        return True
 
     def _renew(self, lease: Lease) -> None:
         asked = time.monotonic()

@@ -128,9 +128,12 @@ class Claim:
         status: Whether the shard is the caller's.
         token: What its commits must show.
         attempt: How often it was claimed since a node of it was last committed, this time
-            included: a shard that ends its workers comes to high numbers.
+            included, and without those that were given back: a shard that ends its workers comes
+            to high numbers.
         again: Whether it was claimed before, so that some of its nodes may be committed.
-        held: Of the keys that came with the claim.
+        held: Of the keys that came with the claim; nothing where the execution is mixed.
+        mixed: Whether it is (``Execution.mixed``), with this claim: then none of its results may
+            be noted under a call key.
     """
 
     status: ClaimStatus
@@ -138,6 +141,7 @@ class Claim:
     attempt: int = 0
     again: bool = False
     held: Held = field(default_factory=Held)
+    mixed: bool = False
 
 
 class CommitStatus(StrEnum):
@@ -300,13 +304,14 @@ class Ledger(Protocol):
     ) -> Started:
         """Store the plan, commit what is reused, and make the execution RUNNING at stage 0.
 
-        The reused nodes are committed as ``commit`` does it, under one outbox entry; what an
-        earlier attempt committed stays and counts. A plan without stages ends the execution:
-        SUCCEEDED where every node of the plan has a result, else FAILED. With ``lease_s``, the only
-        shard of a first stage of one shard is claimed at once, as ``claim`` does it with ``keys``.
-        An ordered execution starts once none of its line runs and none of an earlier bucket (equal
-        ones by id) has to run or to be settled; and where ``turn`` is given, only if none left the
-        line since it was read.
+        It is LOST where a value is not there, or a later attempt of its execution cleared its
+        record or came to another digest. The reused nodes are committed as ``commit`` does it,
+        under one outbox entry; what an earlier attempt committed stays and counts. A plan without
+        stages ends the execution: SUCCEEDED where every node of the plan has a result, else FAILED.
+        With ``lease_s``, the only shard of a first stage of one shard is claimed at once, as
+        ``claim`` does it with ``keys``. An ordered execution starts once none of its line runs and
+        none of an earlier bucket (equal ones by id) has to run or to be settled; and where ``turn``
+        is given, only if none left the line since it was read.
         """
 
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
@@ -378,8 +383,20 @@ class Ledger(Protocol):
         *,
         lease_s: float,
         keys: Sequence[str] = (),
+        runtime: str = "",
     ) -> Claim:
-        """Take a shard for ``lease_s`` seconds (``ClaimStatus``), and ``hold`` these keys."""
+        """Take a shard for ``lease_s`` seconds (``ClaimStatus``), and ``hold`` these keys.
+
+        ``runtime`` is the claimer's where it is not the plan's: the shard's record tells it, and
+        the execution is mixed from then on, until an attempt keeps no results.
+        """
+
+    def give_back(self, execution_id: str, stage: int, shard: int, token: int) -> None:
+        """Count a claim no more (``Claim.attempt``), since a server that was away ended it.
+
+        Its lease runs out by itself. Once a token; also where somebody else has claimed the shard
+        since, but not where a node of it was committed.
+        """
 
     def hold(
         self, execution_id: str, stage: int, shard: int, token: int, keys: Sequence[str]
@@ -442,10 +459,12 @@ class Ledger(Protocol):
     def values(self, execution_id: str, node_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the values of those nodes that have one; a bounded number of round trips."""
 
-    def values_of(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
-        """Return the encoded value of each (execution id, node id), None where there is none.
+    def values_of(self, results: Sequence[tuple[str, str, str]]) -> list[bytes | None]:
+        """Return the encoded value of each (execution id, node id, digest).
 
-        At most two round trips, however many executions they are of. Tenants are not checked.
+        None where there is none, and where a later attempt came to another one: whoever recorded
+        a digest never gets a value that has another. At most two round trips, however many
+        executions they are of. Tenants are not checked.
         """
 
     def history(

@@ -134,8 +134,10 @@ class Mirror:
             piece = node_ids[start : start + READ_NODES]
             # A large value goes by reference, so it is not even read.
             small = [n for n in piece if (found[n].size or 0) <= INLINE_LIMIT_BYTES]
-            values = self._ledger.values(execution.id, small)
-            if any(found[n].state.has_result and n not in values for n in small):
+            small = [n for n in small if found[n].state.has_result]
+            asked = [(execution.id, n, found[n].digest or "") for n in small]
+            values = dict(zip(small, self._ledger.values_of(asked) if asked else [], strict=True))
+            if None in values.values():  # or a later attempt came to others since
                 raise _Untold("Values of its nodes are gone.")
             for node_id in piece:
                 for name in nodes[node_id].names:

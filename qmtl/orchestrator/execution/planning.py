@@ -83,6 +83,7 @@ class Planner:
         pins: Sequence[Pin],
         lookups: Sequence[Lookup] = (),
         keys: tuple[str, ...] = (),
+        runtime: str = "",
         cost_us: Sequence[int | None] = (),
         crossing_us: int | None = None,
         there: Collection[str] = (),
@@ -96,6 +97,7 @@ class Planner:
             pins: What was read of the sources.
             lookups: What every window and query of the nodes resolved to.
             keys: The call key of each node; none where nothing is reused or found again.
+            runtime: What the keys were made for.
             cost_us: What each node took lately; None, or none at all, where that is unknown.
             crossing_us: What a stage cost lately beside its nodes; None where that is unknown. It
                 counts where the fabric does not say it.
@@ -120,6 +122,7 @@ class Planner:
             ),
             lookups=tuple(lookups),
             keys=keys,
+            runtime=runtime if keys else "",
             seeds=seeds(shape, as_of_ns, windows, lookups),
             cost_us=costs,
             crossing_us=crossing,

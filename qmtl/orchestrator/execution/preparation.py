@@ -58,9 +58,13 @@ class Preparation:
             ExecutionFailed: What it replays has no plan.
         """
         work = self._recent.work(execution)
-        pins, windows, lookups = self._read(execution, work)
+        earlier = self._earlier(execution)
+        pins, windows, lookups = self._read(execution, work, earlier)
         digests = {key: digest(data) for key, data in windows.items()}
-        keys = work.keys.at(input_keys(work.shape, execution.as_of_ns, digests, lookups))
+        there = set(self._ledger.records(execution.id)) if execution.attempt > 1 else set()
+        keys: tuple[str, ...] = ()
+        if not there or _is_of(work.keys.runtime, execution, earlier):
+            keys = work.keys.at(input_keys(work.shape, execution.as_of_ns, digests, lookups))
         alone = execution.fresh or execution.replays is not None or not reuse
         outlook = self._ledger.outlook(
             execution.tenant,
@@ -69,7 +73,6 @@ class Preparation:
             () if alone else keys,
         )
         *cost_us, crossing_us = outlook.cost_us
-        there = set(self._ledger.records(execution.id)) if execution.attempt > 1 else set()
         sources = {
             node_id: source
             for node_id, source in zip(work.shape.ids, outlook.sources, strict=False)
@@ -83,6 +86,7 @@ class Preparation:
             pins=pins,
             lookups=lookups,
             keys=keys,
+            runtime=work.keys.runtime,
             cost_us=cost_us,
             crossing_us=crossing_us,
             there=there | {reused.record.node_id for reused in found},
@@ -93,19 +97,23 @@ class Preparation:
             values={str(key): data for key, data in windows.items()},
         )
 
+    def _earlier(self, execution: Execution) -> Plan | None:
+        """Return the plan whose pins are read again, None where there is none."""
+        if not execution.replays and execution.attempt == 1:
+            return None
+        plan = self._ledger.plan(execution.replays or execution.id)
+        if plan is None and execution.replays:
+            raise ExecutionFailed(f"Execution {execution.replays} has no plan to replay.")
+        return plan
+
     def _read(
-        self, execution: Execution, work: Work
+        self, execution: Execution, work: Work, earlier: Plan | None
     ) -> tuple[Sequence[Pin], dict[SourceKey, bytes], Sequence[Lookup]]:
         """Return pins, encoded windows and lookups: those of now, or of an earlier plan."""
         spec, sources = work.version.spec, work.shape.sources
-        plan = None
-        if execution.replays or execution.attempt > 1:
-            plan = self._ledger.plan(execution.replays or execution.id)
-            if plan is None and execution.replays:
-                raise ExecutionFailed(f"Execution {execution.replays} has no plan to replay.")
-        if plan is not None:
-            windows = self._reader.read(execution, sources, plan.pins, spec)
-            return plan.pins, windows, plan.lookups
+        if earlier is not None:
+            windows = self._reader.read(execution, sources, earlier.pins, spec)
+            return earlier.pins, windows, earlier.lookups
         pins, windows = self._reader.pin(execution, sources, spec)
         if not work.shape.looks:
             return pins, windows, ()
@@ -123,6 +131,17 @@ class Preparation:
             for (source, _), record in zip(asked, records, strict=True)
             if record is not None and record.state.has_result
         ]
+
+
+def _is_of(runtime: str, execution: Execution, earlier: Plan | None) -> bool:
+    """Whether what earlier attempts of an execution left was computed by this runtime alone.
+
+    What reads a result of another runtime must stand under no call key. The plan that a replay
+    reads is not its own, so of one nothing is known.
+    """
+    if earlier is None or execution.replays or execution.mixed:
+        return False
+    return earlier.runtime == runtime
 
 
 def _placed(found: Sequence[Reuse], places: Mapping[str, HistoryPlace | None]) -> tuple[Reuse, ...]:

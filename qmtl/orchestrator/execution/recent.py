@@ -26,7 +26,11 @@ class Work:
 
 
 class Recents:
-    """Reads versions and plans, and works shapes out, each once while it is kept."""
+    """Reads versions and plans, and works shapes out, each once while it is kept.
+
+    Attributes:
+        runtime: Of this process and its executors; call keys are made for it.
+    """
 
     def __init__(
         self, ledger: Ledger, registry: Registry, limits: Limits, *, most_nodes: int = MOST_NODES
@@ -34,6 +38,7 @@ class Recents:
         self._ledger = ledger
         self._registry = registry
         self._limits = limits
+        self.runtime = fingerprint()
         self._versions: Recent[StrategyVersion] = Recent(most_nodes, _version_weight)
         self._works: Recent[Work] = Recent(
             most_nodes, lambda w: len(w.shape.nodes) + _version_weight(w.version)
@@ -61,7 +66,7 @@ class Recents:
         if found is None:
             version = self.version(execution)
             shape = Shape.of(version.spec, execution.targets, self._limits)
-            found = Work(version, shape, CallKeys(shape, fingerprint()))
+            found = Work(version, shape, CallKeys(shape, self.runtime))
             if version.complete:
                 self._works.keep(key, found)
         return found

@@ -49,8 +49,14 @@ class ShardRunner:
         if plan is None or stage >= len(plan.stages) or shard >= len(plan.stages[stage]):
             return None
         self._read_work(execution)
-        keys = worthwhile(execution, plan, plan.stages[stage][shard])
-        claim = ledger.claim(execution_id, stage, shard, lease_s=self._leases.lease_s, keys=keys)
+        claim = ledger.claim(
+            execution_id,
+            stage,
+            shard,
+            lease_s=self._leases.lease_s,
+            keys=worthwhile(execution, plan, plan.stages[stage][shard]),
+            runtime="" if recent.runtime == plan.runtime else recent.runtime,
+        )
         if claim.status is not ClaimStatus.RUN:
             return None
         return self.run_claimed(Job(execution, plan, stage, shard, claim))
@@ -63,15 +69,16 @@ class ShardRunner:
         ``MOST_CLAIMS`` times and got no further: what it runs seems to end whole workers.
 
         Raises:
-            Unavailable: A server is away; the shard stays open and is sent again.
+            Unavailable: A server is away; the shard stays open and is sent again, and this claim
+                is given back: it does not count.
             SandboxFailure: No executor could be started, as on a machine that is short of memory;
                 the shard stays open for one of the claims that are left.
         """
         execution, claim = job.execution, job.claim
         lease = self._leases.of(execution.id, job.stage, job.shard, claim.token)
-        commits = Commits(self._means.ledger, lease, self._addresses(job), execution.attempt)
-        computation = Computation(self._means, job, commits)
         with lease:
+            commits = Commits(self._means.ledger, lease, self._addresses(job), execution.attempt)
+            computation = Computation(self._means, job, commits)
             try:
                 if claim.attempt > MOST_CLAIMS:
                     commits.fail(job.nodes, GIVEN_UP)
@@ -98,7 +105,9 @@ class ShardRunner:
             raise
         except Exception:  # noqa: BLE001 - raised again when it is computed, and told there
             return Addresses()
-        keys = dict(zip((n.node_id for n in job.plan.nodes), job.plan.keys, strict=False))
+        keys: dict[str, str] = {}
+        if not job.claim.mixed:
+            keys = dict(zip((n.node_id for n in job.plan.nodes), job.plan.keys, strict=False))
         return Addresses(keys, places_of(job.execution, job.plan, shape))
 
     def _read_work(self, execution: Execution) -> None:

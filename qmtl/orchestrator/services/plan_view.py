@@ -48,6 +48,11 @@ class ShardView:
     record: ShardRecord | None = None
 
     @property
+    def runtime(self) -> str | None:
+        """Return that of a worker that took it, where it is not the plan's."""
+        return None if self.record is None else self.record.runtime or None
+
+    @property
     def claimed_ms(self) -> int | None:
         """Return when it was claimed; None before."""
         return None if self.record is None else self.record.claimed_ms
@@ -106,6 +111,9 @@ class PlanView:
         serial_us: The same nodes in one shard.
         crossing_us: What a stage is taken to cost beside its nodes.
         reused: How many nodes are not computed because their result is there.
+        runtime: What it was planned for; None where results of another runtime stand from an
+            earlier attempt.
+        mixed: Whether results of several runtimes may stand in it; such are not reused.
         before: How many executions of earlier buckets a trigger would run first.
         totals: None before something has run.
     """
@@ -118,6 +126,8 @@ class PlanView:
     serial_us: int
     crossing_us: int
     reused: int
+    runtime: str | None = None
+    mixed: bool = False
     before: int = 0
     totals: Totals | None = None
 
@@ -162,6 +172,8 @@ def view(
         serial_us=open_us + plan.crossing_us if stages else 0,
         crossing_us=plan.crossing_us,
         reused=sum(n.state is NodeState.REUSED for n in nodes),
+        runtime=plan.runtime or None,
+        mixed=execution.mixed or (bool(plan.nodes) and not plan.keys),
         before=before,
         totals=_totals(execution, stages),
     )

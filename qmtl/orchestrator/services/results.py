@@ -69,15 +69,26 @@ class ResultService:
                 )
         node_ids = [node.node_id for _, node in chosen]
         records = self._records(execution, plan)
-        found = self._ledger.values(execution.id, node_ids) if values else {}
+        if values:
+            found, complete = self._values(execution, [records[n] for n in node_ids])
+            if not complete:  # a later attempt may have committed between the two reads
+                records = self._records(execution, plan)
+                found, _ = self._values(execution, [records[n] for n in node_ids])
+        else:
+            found = [None] * len(node_ids)
         return [
-            NodeResult(
-                name=name,
-                record=records[n],
-                value=found.get(n) if records[n].state.has_result else None,
-            )
-            for (name, _), n in zip(chosen, node_ids, strict=True)
+            NodeResult(name=name, record=records[n], value=value)
+            for (name, _), n, value in zip(chosen, node_ids, found, strict=True)
         ]
+
+    def _values(
+        self, execution: Execution, records: Sequence[NodeRecord]
+    ) -> tuple[list[bytes | None], bool]:
+        """Return the value of each record that has one, and whether all of these were found."""
+        asked = [(execution.id, r.node_id, r.digest or "") for r in records if r.state.has_result]
+        found = self._ledger.values_of(asked) if asked else []
+        values = iter(found)
+        return [next(values) if r.state.has_result else None for r in records], None not in found
 
     def _records(self, execution: Execution, plan: Plan) -> dict[str, NodeRecord]:
         """Return the record of every node; of one that is not committed, what its shard says.

@@ -230,6 +230,12 @@ def test_other_call_keys_for_equal_inputs_are_the_runtime():
     assert only(compare(left, right)).kind is CauseKind.RUNTIME
 
 
+def test_what_workers_of_several_runtimes_computed_differs_by_the_runtime():
+    left = side([FAST, SIGNAL], {"fast": "1", "signal": "1"}, keys={FAST.node_id: "k"})
+    right = side([FAST, SIGNAL], {"fast": "1", "signal": "2"}, keys=left.keys, mixed=True)
+    assert only(compare(left, right)).kind is CauseKind.RUNTIME
+
+
 def test_other_call_keys_behind_other_data_are_not_the_runtime():
     left = side([FAST, SIGNAL], {"fast": "1", "signal": "1"}, keys={FAST.node_id: "k"})
     right = side(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from qmtl.orchestrator.execution import lease as leases
 from qmtl.orchestrator.execution.lease import Lease, Leases
 from qmtl.orchestrator.execution.ledger import Ledger
 from tests.support.ledgers import memory_ledger, plan_of, started
+from tests.support.process_watch import eventually
 
 LONG_S = 60.0
 
@@ -84,6 +86,42 @@ def test_several_leases_are_renewed_side_by_side(monkeypatch: pytest.MonkeyPatch
         while renewed != {0, 1} and time.monotonic() < ends:
             time.sleep(0.002)
     assert renewed == {0, 1}
+
+
+def test_a_claim_that_an_outage_ended_is_given_back_when_the_ledger_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = memory_ledger().ledger
+    keep, asked = ledger.give_back, 0
+
+    def give_back(*place: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise Unavailable("redis", "It is away.")
+        keep(*place)
+
+    monkeypatch.setattr(ledger, "give_back", give_back)
+    lease = claimed(ledger)
+    with pytest.raises(Unavailable), lease:
+        raise Unavailable("redis", "It is away.")
+    assert eventually(lambda: ledger.shards(lease.execution_id)[0].claims == 0)
+    assert asked == 3
+
+
+@pytest.mark.parametrize("error", [None, ValueError("Of the shard.")])
+def test_no_other_claim_is_given_back(error: Exception | None) -> None:
+    ledger = memory_ledger().ledger
+    leases = Leases(ledger, LONG_S)
+    ids = [started(ledger, plan_of([["a"]])) for _ in range(2)]
+    tokens = [ledger.claim(id_, 0, 0, lease_s=LONG_S).token for id_ in ids]
+    with suppress(ValueError), leases.of(ids[0], 0, 0, tokens[0]):
+        if error is not None:
+            raise error
+    with suppress(Unavailable), leases.of(ids[1], 0, 0, tokens[1]):
+        raise Unavailable("redis", "It is away.")
+    assert eventually(lambda: ledger.shards(ids[1])[0].claims == 0)
+    assert ledger.shards(ids[0])[0].claims == 1
 
 
 def test_whatever_a_renewal_meets_the_next_ones_are_made_all_the_same(

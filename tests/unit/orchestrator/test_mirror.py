@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from qmtl.common.codec import encode
+from qmtl.common.codec import digest, encode
 from qmtl.common.errors import Refused
 from qmtl.models.execution import NodeRecord, NodeState
 from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
@@ -182,10 +182,36 @@ def test_an_execution_that_nobody_knows_any_more_is_put_aside() -> None:
 def test_a_result_whose_value_is_gone_is_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     subject, topic = memory_ledger(), MemoryResultTopic()
     commit(subject, "a")
-    monkeypatch.setattr(subject.ledger, "values", lambda *_: {})
+    monkeypatch.setattr(subject.ledger, "values_of", lambda results: [None for _ in results])
     carry(subject, topic, tries=1)
     assert executions(topic) == []
     assert subject.outbox.put_aside() == 1
+
+
+def test_a_result_that_is_another_by_now_is_mirrored_with_its_own_digest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    execution_id = commit(subject, "a", encode(1))
+    records = subject.ledger.records
+
+    def read_before_a_retry(id_: str) -> dict[str, NodeRecord]:
+        found = records(id_)
+        monkeypatch.undo()
+        subject.ledger.reopen(id_, attempt=1, clear=["a"], fresh=True)
+        subject.ledger.start(id_, plan_of([["a"]]))
+        token = subject.ledger.claim(id_, 0, 0, lease_s=60.0).token
+        subject.ledger.commit(id_, 0, 0, token, [succeeded("a", encode(2))], done=True)
+        return found
+
+    monkeypatch.setattr(subject.ledger, "records", read_before_a_retry)
+    carry(subject, topic)
+    subject.pass_time(IDLE_S + 1)
+    carry(subject, topic)
+    told = [json.loads(r.value) for r in topic.read_all("results", idle_s=0.0, limit=10)]
+    assert {(d["execution_id"], d["value"], d["digest"]) for d in told} == {
+        (execution_id, 2, digest(encode(2)))
+    }
 
 
 def test_a_broken_entry_takes_no_other_of_its_execution_with_it(
@@ -199,9 +225,11 @@ def test_a_broken_entry_takes_no_other_of_its_execution_with_it(
     for shard, node_id in enumerate(["a", "b"]):
         token = ledger.claim(execution.id, 0, shard, lease_s=60.0).token
         ledger.commit(execution.id, 0, shard, token, [succeeded(node_id, encode(1))], done=True)
-    values = ledger.values
+    values_of = ledger.values_of
     monkeypatch.setattr(
-        ledger, "values", lambda id_, ids: {n: v for n, v in values(id_, ids).items() if n != "a"}
+        ledger,
+        "values_of",
+        lambda results: [None if r[1] == "a" else values_of([r])[0] for r in results],
     )
     carry(subject, topic, tries=1)
     (record,) = {r.key for r in topic.read_all("results", idle_s=0.0, limit=10)}
@@ -213,7 +241,7 @@ def test_what_was_reused_is_mirrored_with_its_value() -> None:
     subject, topic = memory_ledger(), MemoryResultTopic()
     source, execution = commit(subject, "a", encode(7)), new_execution()
     subject.ledger.create(execution, {})
-    subject.ledger.start(execution.id, plan_of(done=["a"]), [reuse("a", source)])
+    subject.ledger.start(execution.id, plan_of(done=["a"]), [reuse("a", source, encode(7))])
     carry(subject, topic)
     told = [json.loads(r.value) for r in topic.read_all("results", idle_s=0.0, limit=10)]
     assert [(d["execution_id"], d["state"], d["value"]) for d in told] == [
@@ -331,11 +359,11 @@ def test_a_large_value_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None
     execution_id = commit(subject, "a", encode("x" * (INLINE_LIMIT_BYTES + 1)))
     read: list[str] = []
 
-    def values(_: str, node_ids: list[str]) -> dict[str, bytes]:
-        read.extend(node_ids)
-        return {}
+    def values_of(results: list[tuple[str, str, str]]) -> list[None]:
+        read.extend(node_id for _, node_id, _ in results)
+        return [None for _ in results]
 
-    monkeypatch.setattr(subject.ledger, "values", values)
+    monkeypatch.setattr(subject.ledger, "values_of", values_of)
     mirror_of(subject, topic).carry("reader", wait_s=0.0)
     (record,) = topic.read_all("results", idle_s=0.0, limit=10)
     ref = f"/v1/executions/{execution_id}/results/name_a"

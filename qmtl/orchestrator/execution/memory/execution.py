@@ -45,7 +45,9 @@ class Shard:
     token: int = 0
     lease_ends_ms: int = 0
     claimed_ms: int | None = None
-    claims: int = 0  # since a node of it was committed
+    claims: int = 0  # since a node of it was committed, without those that were given back
+    given_back: set[int] = field(default_factory=set)  # tokens
+    runtime: str = ""  # of a worker that took it, where that is not the plan's
     done_ms: int | None = None
     spent: Spent | None = None
 
@@ -147,6 +149,7 @@ class LiveExecution:
             state=ExecutionState.PENDING,
             attempt=self.execution.attempt + 1,
             fresh=fresh,
+            mixed=self.execution.mixed and bool(self.records),
             stage=-1,
             nodes_done=len(self.records),
             started_ms=None,
@@ -154,7 +157,7 @@ class LiveExecution:
             error=None,
         )
 
-    def claim(self, stage: int, shard: int, now_ms: int, lease_ms: int) -> Claim:
+    def claim(self, stage: int, shard: int, now_ms: int, lease_ms: int, runtime: str = "") -> Claim:
         """Take a shard of the running stage under a new token."""
         wanted = self.shards.get((stage, shard))
         if not self.running or stage != self.execution.stage or self.expires_ms <= now_ms:
@@ -173,7 +176,16 @@ class LiveExecution:
         wanted.claimed_ms = now_ms
         wanted.lease_ends_ms = now_ms + lease_ms
         self.look_by(wanted.lease_ends_ms)
-        return Claim(ClaimStatus.RUN, token=self.token, attempt=wanted.claims, again=again)
+        if runtime:
+            wanted.runtime = runtime
+            self.change(mixed=True)
+        return Claim(
+            ClaimStatus.RUN,
+            token=self.token,
+            attempt=wanted.claims,
+            again=again,
+            mixed=self.execution.mixed,
+        )
 
     def owned(self, stage: int, shard: int, token: int) -> Shard | None:
         """Return the shard where this is its latest token and the execution is running."""
@@ -181,6 +193,13 @@ class LiveExecution:
         if not self.running or wanted is None or wanted.token != token or token == 0:
             return None
         return wanted
+
+    def value_as_recorded(self, record: NodeRecord) -> bytes | None:
+        """Return the value of a node; None where a later attempt came to another than recorded."""
+        known = self.records.get(record.node_id)
+        if self.execution.attempt > 1 and (known is None or known.digest != record.digest):
+            return None
+        return self.values.get(record.node_id)
 
     def write(self, nodes: Sequence[NodeCommit]) -> list[NodeCommit]:
         """Keep the first record and value of each node; return those that are new."""
@@ -285,6 +304,7 @@ class LiveExecution:
                 alive=shard.alive(now_ms),
                 done_ms=shard.done_ms,
                 spent=shard.spent,
+                runtime=shard.runtime,
             )
             for (stage, k), shard in sorted(self.shards.items())
         ]

@@ -108,9 +108,9 @@ class MemoryLedger(MemoryReads):
             return Started(StartStatus.STARTED, now, claim.token, claim.held)
 
     def _taken(self, reuse: Reuse) -> NodeCommit:
-        """Return a node with the value that another execution has of it."""
+        """Return a node with the value that another execution has of it, if it is the recorded."""
         source = self._live.get(reuse.execution_id)
-        value = None if source is None else source.values.get(reuse.record.node_id)
+        value = None if source is None else source.value_as_recorded(reuse.record)
         return NodeCommit(reuse.record, value, reuse.key, reuse.place)
 
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
@@ -150,15 +150,24 @@ class MemoryLedger(MemoryReads):
         *,
         lease_s: float,
         keys: Sequence[str] = (),
+        runtime: str = "",
     ) -> Claim:
         with self._lock:
             known = self._live.get(execution_id)
             if known is None:
                 return Claim(ClaimStatus.GONE)
-            claim = known.claim(stage, shard, self._clock(), _milliseconds(lease_s))
-            if claim.status is not ClaimStatus.RUN or not keys:
+            claim = known.claim(stage, shard, self._clock(), _milliseconds(lease_s), runtime)
+            if claim.status is not ClaimStatus.RUN or claim.mixed or not keys:
                 return claim
             return replace(claim, held=self.hold(execution_id, stage, shard, claim.token, keys))
+
+    def give_back(self, execution_id: str, stage: int, shard: int, token: int) -> None:
+        with self._lock:
+            known = self._live.get(execution_id)
+            given = None if known is None else known.shards.get((stage, shard))
+            if given is not None and given.claims and token not in given.given_back:
+                given.given_back.add(token)
+                given.claims -= 1
 
     def hold(
         self, execution_id: str, stage: int, shard: int, token: int, keys: Sequence[str]

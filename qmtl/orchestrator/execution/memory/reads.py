@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from qmtl.common.codec import digest
 from qmtl.common.errors import UnknownExecution
 from qmtl.models.execution import (
     Execution,
@@ -137,12 +138,16 @@ class MemoryReads:
                 return {}
             return {id_: known.values[id_] for id_ in node_ids if id_ in known.values}
 
-    def values_of(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
+    def values_of(self, results: Sequence[tuple[str, str, str]]) -> list[bytes | None]:
         with self._lock:
-            return [
+            found = [
                 known.values.get(node_id) if (known := self._live.get(execution_id)) else None
-                for execution_id, node_id in results
+                for execution_id, node_id, _ in results
             ]
+        return [
+            value if value is not None and digest(value) == recorded else None
+            for value, (_, _, recorded) in zip(found, results, strict=True)
+        ]
 
     def history(
         self, line: Line, node_id: str, *, interval_ms: int, count: int

@@ -58,6 +58,7 @@ def execution_from(fields: Fields) -> Execution:
         stages=int(fields.get(b"stages", 0)),
         nodes_total=int(fields.get(b"total", 0)),
         nodes_done=int(fields.get(b"done", 0)),
+        mixed=b"mixed" in fields,
         started_ms=optional_int(fields.get(b"started")),
         ended_ms=optional_int(fields.get(b"ended")),
         error=None if error is None else _ERROR.decode(error),
@@ -221,6 +222,7 @@ def _shard(fields: Fields, stage: int, shard: int, now_ms: int) -> ShardRecord:
         alive=done_ms is None and int(fields.get(name + b"lease", 0)) > now_ms,
         done_ms=done_ms,
         spent=None if spent is None else _SPENT.decode(spent),
+        runtime=fields.get(name + b"runtime", b"").decode(),
     )
 
 

@@ -83,6 +83,7 @@ class RedisLedger(RedisReads):
         self._reopen = script("reopen")
         self._settle = script("settle", "lines")
         self._claim = script("claim", "memo", "shards")
+        self._give_back = script("give_back")
         self._hold = script("hold", "memo")
         self._renew = script("renew", "shards")
         self._commit = script("commit", *nodes)
@@ -143,16 +144,18 @@ class RedisLedger(RedisReads):
         keys: Sequence[str] = (),
         turn: int | None = None,
     ) -> Started:
-        sources: dict[str, list[str]] = {}
+        sources: dict[str, tuple[list[str], list[str]]] = {}
         for each in reused:
-            sources.setdefault(each.execution_id, []).append(each.record.node_id)
+            ids, digests = sources.setdefault(each.execution_id, ([], []))
+            ids.append(each.record.node_id)
+            digests.append(each.record.digest or "")
         nonce, document = _nonce(), documents.without_nodes(plan)
         packed, rest = documents.reuse_arguments(execution_id, reused)
         after = (
             len(plan.nodes),
             "" if lease_s is None else _milliseconds(lease_s),
             documents.encode([len(stage) for stage in plan.stages]),
-            documents.encode(list(sources.items())),
+            documents.encode([(id_, *taken) for id_, taken in sources.items()]),
             packed,
             self._memo_ttl_ms,
             "" if turn is None else turn,
@@ -210,6 +213,7 @@ class RedisLedger(RedisReads):
         *,
         lease_s: float,
         keys: Sequence[str] = (),
+        runtime: str = "",
     ) -> Claim:
         status, *rest = self._claim.run(
             self._exec(execution_id),
@@ -220,17 +224,23 @@ class RedisLedger(RedisReads):
             _milliseconds(lease_s),
             _packed_keys(keys),
             self._memo_ttl_ms,
+            runtime,
         )
         if not rest:
             return Claim(ClaimStatus(status.decode()))
-        token, attempt, again, *held = rest
+        token, attempt, again, mixed, *held = rest
         return Claim(
             ClaimStatus.RUN,
             token=int(token),
             attempt=int(attempt),
             again=bool(again),
             held=_held(held),
+            mixed=bool(mixed),
         )
+
+    @translated()
+    def give_back(self, execution_id: str, stage: int, shard: int, token: int) -> None:
+        self._give_back.run(self._exec(execution_id), stage, shard, token)
 
     @translated()
     def hold(

@@ -160,8 +160,8 @@ class RedisReads:
         return {node_id: value for node_id, value in pairs if value is not None}
 
     @translated()
-    def values_of(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
-        return self._values.read(results)
+    def values_of(self, results: Sequence[tuple[str, str, str]]) -> list[bytes | None]:
+        return self._values.read_as_recorded(results)
 
     def history(
         self, line: Line, node_id: str, *, interval_ms: int, count: int

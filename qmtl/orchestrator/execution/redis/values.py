@@ -33,15 +33,30 @@ class RedisValues:
     def read(self, results: Sequence[tuple[str, str]]) -> list[bytes | None]:
         """Return the value of each (execution id, node id) in at most two round trips."""
         tagged = by_execution(self._client, self._key, "values", results)
-        addresses = {
-            result: value[1:].decode()
-            for result, value in tagged.items()
-            if value[:1] == documents.APART
-        }
-        large = self._large(list(set(addresses.values())))
+        return self._untagged([tagged.get(result) for result in results])
+
+    def read_as_recorded(self, results: Sequence[tuple[str, str, str]]) -> list[bytes | None]:
+        """Return the value of each (execution id, node id, digest) where it has this digest.
+
+        A large one stands under its digest, so only small ones are hashed.
+        """
+        places = [(execution_id, node_id) for execution_id, node_id, _ in results]
+        tagged = by_execution(self._client, self._key, "values", places)
+        found = [tagged.get(place) for place in places]
+        return self._untagged(
+            [
+                value if value is not None and _digest(value) == recorded else None
+                for value, (_, _, recorded) in zip(found, results, strict=True)
+            ]
+        )
+
+    def _untagged(self, tagged: Sequence[bytes | None]) -> list[bytes | None]:
+        """Return each value itself, read by its address where it stands apart."""
+        addresses = {value[1:].decode() for value in tagged if value and _is_apart(value)}
+        large = self._large(list(addresses))
         return [
-            large.get(addresses[result]) if result in addresses else _inline(tagged.get(result))
-            for result in results
+            large.get(value[1:].decode()) if value and _is_apart(value) else _inline(value)
+            for value in tagged
         ]
 
     def _large(self, addresses: Sequence[str]) -> dict[str, bytes]:
@@ -51,6 +66,14 @@ class RedisValues:
         values = cast("list[bytes | None]", self._client.mget(keys))
         pairs = zip(addresses, values, strict=True)
         return {address: value for address, value in pairs if value is not None}
+
+
+def _is_apart(tagged: bytes) -> bool:
+    return tagged[:1] == documents.APART
+
+
+def _digest(tagged: bytes) -> str:
+    return tagged[1:].decode() if _is_apart(tagged) else documents.address(tagged[1:])
 
 
 def _inline(tagged: bytes | None) -> bytes | None:

@@ -113,6 +113,7 @@ class Side:
         windows: Digests of what readers see, by variable and interval.
         lookups: What windows and queries resolved to, by node id and argument.
         keys: Call keys by node id; empty or absent where there is none.
+        mixed: Whether workers of several runtimes computed it.
         seeds: By node id, of nodes that draw random numbers.
         code: What each function rests on: a name for each part, and its digest. The function's
             own part has the empty name; defaults count as parameters.
@@ -126,5 +127,6 @@ class Side:
     windows: Mapping[tuple[str, int | None], str] = field(default_factory=dict)
     lookups: Mapping[tuple[str, str], Lookup] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    mixed: bool = False
     seeds: Mapping[str, int] = field(default_factory=dict)
     code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -78,6 +78,7 @@ class ComparisonService:
             windows={(w.variable, w.interval_ns): w.digest for w in plan.windows},
             lookups={(each.node_id, each.argument): each for each in plan.lookups},
             keys=dict(zip(ids, plan.keys, strict=False)),
+            mixed=execution.mixed or not plan.keys,
             seeds=plan.seeds,
             code=code_parts(version.source_text, (node.function for node in nodes.values())),
         )

@@ -163,7 +163,9 @@ def _pairs(left: Side, right: Side) -> dict[str, str]:
 
 
 def _runtime_differs(left: Side, right: Side) -> bool:
-    """Whether a node has two call keys though all that it rests on is equal."""
+    """Whether a node has two call keys though all that it rests on is equal, or may have had."""
+    if left.mixed or right.mixed:
+        return True
     ours = {node.node_id: node for node in left.nodes.values()}
     theirs = {node.node_id for node in right.nodes.values()}
     same: dict[str, bool] = {}

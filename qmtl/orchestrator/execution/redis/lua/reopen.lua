@@ -27,6 +27,10 @@ for _, record in ipairs(read_fields(key .. ':nodes', clear)) do
 end
 write_chunks('HDEL', key .. ':nodes', clear)
 redis.call('DEL', key .. ':shards', key .. ':bell')
+local kept = redis.call('HLEN', key .. ':nodes')
+if kept == 0 then
+  redis.call('HDEL', key, 'mixed')
+end
 local now = now_ms()
 redis.call(
   'HDEL', key, 'stage', 'began', 'started', 'ended', 'error', 'returned', 'ready',
@@ -36,7 +40,7 @@ redis.call('HINCRBY', key, 'token', 1)
 redis.call('HINCRBY', key, 'results', 0 - results) -- negated, 0 would be '-0', no integer
 redis.call(
   'HSET', key, 'state', 'PENDING', 'attempt', digits(tonumber(ARGV[4]) + 1), 'fresh', ARGV[5],
-  'done', redis.call('HLEN', key .. ':nodes'), 'opened', digits(now), 'reopener', ARGV[3],
+  'done', kept, 'opened', digits(now), 'reopener', ARGV[3],
   'expires', lasts ~= '' and digits(now + tonumber(lasts)) or ''
 )
 if line ~= '' then

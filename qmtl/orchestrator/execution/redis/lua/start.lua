@@ -5,13 +5,15 @@
 --        6 the shape, '' where the server should have it  7 number of nodes
 --        8 ms of the lease of the only shard of stage 0, '' for none
 --        9 packed: number of shards of each stage
---        10 packed: {execution id, {node id, ...}} for each execution whose values are taken
+--        10 packed: {execution id, {node id, ...}, {digest, ...}} for each execution whose values
+--        are taken
 --        11 packed nodes  12 ms for which results are known by their key
 --        13 how many had left its line when it was planned, '' for any number
 --        14 packed call keys that the only shard holds  15.. records and no values (nodes.lua)
 -- Reply  {'STARTED', started ms, token or 0, {key, execution, ...} with a result, {key, ...} that
 --        other shards compute}, {'ENDED', started ms, 0, {}, {}}; or, with nothing written:
---        {'STALE'}, {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a value is not there)
+--        {'STALE'}, {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a value is not there,
+--        or is another one)
 
 local id, key = ARGV[2], KEYS[1]
 
@@ -45,15 +47,31 @@ if ARGV[6] == '' and redis.call('EXISTS', shape) == 0 then
   return { 'SHAPE' }
 end
 
-local new = new_nodes(key, ARGV[11], 15)
-for _, source in ipairs(cmsgpack.unpack(ARGV[10])) do
-  local ids = {}
-  for _, node_id in ipairs(source[2]) do
-    if not new.known[node_id] then
-      ids[#ids + 1] = node_id
+-- Whether each of these nodes has this digest; of a first attempt, none can have another since.
+local function are_as_recorded(source, ids, digests)
+  if redis.call('HEXISTS', source, 'attempt') == 1 then
+    for index, record in ipairs(read_fields(source .. ':nodes', ids)) do
+      if not record or cmsgpack.unpack(record)[4] ~= digests[index] then
+        return false
+      end
     end
   end
-  for index, value in ipairs(read_fields(CELL .. 'exec:' .. source[1] .. ':values', ids)) do
+  return true
+end
+
+local new = new_nodes(key, ARGV[11], 15)
+for _, taken in ipairs(cmsgpack.unpack(ARGV[10])) do
+  local source, ids, digests = CELL .. 'exec:' .. taken[1], {}, {}
+  for index, node_id in ipairs(taken[2]) do
+    if not new.known[node_id] then
+      ids[#ids + 1] = node_id
+      digests[#digests + 1] = taken[3][index]
+    end
+  end
+  if not are_as_recorded(source, ids, digests) then
+    return { 'LOST' }
+  end
+  for index, value in ipairs(read_fields(source .. ':values', ids)) do
     if not value then
       return { 'LOST' }
     end
