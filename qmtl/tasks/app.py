@@ -52,18 +52,18 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
         "result_expires": DAY_S,
-        # A message is gone only once its work is committed; the ledger makes repeats harmless.
+        # A message is acknowledged once its work is committed: a child that dies gives it back.
+        # What a whole worker had taken goes with it, and the reaper sends it again within seconds.
+        # Copies in Redis would cost two round trips a message, and not come back before the longest
+        # shard there may be has ended.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
-        # Redelivery would start a long shard twice: it stays above the longest deadline there may
-        # be, and the reaper recovers lost shards within seconds.
         "task_default_priority": PRIORITIES[Priority.NORMAL],
         "broker_transport_options": {
+            "ack_emulation": False,
             "priority_steps": list(range(6)),
             "queue_order_strategy": "priority",
-            "ack_emulation": False,
-            "visibility_timeout": max(DAY_S, int(settings.node_timeout_max_s) * 4),
             "global_keyprefix": f"{{{settings.cell}}}:",
             "socket_keepalive": True,
         },
