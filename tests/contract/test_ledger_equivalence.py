@@ -35,6 +35,7 @@ from qmtl.orchestrator.execution.ledger import (
     Due,
     HistoryRequest,
     Ledger,
+    MostOpen,
     NodeCommit,
     StartStatus,
 )
@@ -199,7 +200,7 @@ class Ledgers(RuleBasedStateMachine):
         wanted=st.sampled_from([(), ("a",)]),
         repairs_ns=st.sampled_from([None, None, 0, DAY_NS]),
         expires_s=st.sampled_from([None, None, 8.0]),
-        most_open=st.sampled_from([None, 3]),
+        most_open=st.sampled_from([None, MostOpen(3), MostOpen(of_tenant=2)]),
     )
     def create(
         self,
@@ -208,7 +209,7 @@ class Ledgers(RuleBasedStateMachine):
         adhoc: bool,
         day: int,
         expires_s: float | None,
-        most_open: int | None,
+        most_open: MostOpen | None,
         wanted: tuple[str, ...] = (),
         repairs_ns: int | None = None,
     ) -> None:
@@ -229,7 +230,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule()
     def create_again(self) -> None:
-        assert not self.both("create", new_execution(id=self.id), {}, most_open=0)[1]
+        assert not self.both("create", new_execution(id=self.id), {}, most_open=MostOpen(0, 0))[1]
 
     @rule(data=st.data())
     def turn_to_another(self, data: st.DataObject) -> None:

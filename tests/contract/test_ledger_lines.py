@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from qmtl.models.execution import Execution
+from qmtl.models.execution import Execution, Priority
 from qmtl.orchestrator.execution.ledger import (
     CommitStatus,
     Due,
+    Following,
     Landed,
     Ledger,
     NodeCommit,
@@ -78,13 +79,13 @@ def test_a_change_behind_later_buckets_holds_them_up_until_it_is_settled(ledger:
     waiting = created(ledger, 4)
     found = landed(ledger, again)
     assert found == Landed(changed_ms=DAY_MS, ran=("again", "day2", "day3"), heir=waiting)
-    assert ledger.next_of_line(waiting) == ("acme", again)
+    assert ledger.next_of_line(waiting) == Following("acme", again)
     assert ledger.start(waiting, plan_of([["a"]])).status is StartStatus.WAIT
     assert ledger.settle(again)
     assert landed(ledger, again) is None
-    assert ledger.next_of_line(again) == ("acme", waiting)
+    assert ledger.next_of_line(again) == Following("acme", waiting)
     assert ledger.settle(again), "a repeat does nothing"
-    assert ledger.next_of_line(again) == ("acme", waiting)
+    assert ledger.next_of_line(again) == Following("acme", waiting)
 
 
 def test_what_is_to_be_settled_is_due_at_once_and_an_earlier_bucket_goes_first(
@@ -204,6 +205,13 @@ def test_a_plan_that_was_made_before_another_left_the_line_is_not_started(ledger
 def test_what_is_not_ordered_always_has_its_turn(ledger: Ledger) -> None:
     execution = ledger.create(asked(1, ordered=False), {})[0]
     assert ledger.turn(execution.id) is not None
+
+
+def test_what_follows_is_told_with_its_own_priority(ledger: Ledger) -> None:
+    first = created(ledger, 1, priority=Priority.LOW)
+    created(ledger, 2, "second", priority=Priority.HIGH)
+    ledger.cancel(first)
+    assert ledger.next_of_line(first) == Following("acme", "second", Priority.HIGH)
 
 
 # --- what was asked, and since when ------------------------------------------------------------

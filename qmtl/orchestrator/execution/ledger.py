@@ -175,6 +175,24 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """An execution whose turn it is in its line; ``priority`` is its own."""
+
+    tenant: str
+    execution_id: str
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class MostOpen:
+    """Bounds on executions that have not ended: in the whole cell, and of one tenant; None for
+    none."""
+
+    in_all: int | None = None
+    of_tenant: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Landed:
     """What an ordered execution that has ended left to compare with later buckets of its line.
 
@@ -228,7 +246,11 @@ class Ledger(Protocol):
         """Return once the server answered."""
 
     def create(
-        self, execution: Execution, inputs: Mapping[str, bytes], *, most_open: int | None = None
+        self,
+        execution: Execution,
+        inputs: Mapping[str, bytes],
+        *,
+        most_open: MostOpen | None = None,
     ) -> tuple[Execution, bool]:
         """Keep a new execution with its inline inputs (variable -> encoded points).
 
@@ -239,7 +261,8 @@ class Ledger(Protocol):
             The execution that has this id, and whether it is the new one.
 
         Raises:
-            Overloaded: It would be new, and ``most_open`` executions have not ended.
+            Overloaded: It would be new, and as many executions have not ended as a bound of
+                ``most_open`` says; the tenant's is looked at first.
         """
 
     def get(self, tenant: str, execution_id: str) -> Execution:
@@ -313,8 +336,8 @@ class Ledger(Protocol):
         """End an execution that has not ended as CANCELLED, with its open nodes. Returns whether it
         did; leases of it are refused from now on."""
 
-    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
-        """Return tenant and id of the execution whose turn it is in the line of an ordered one.
+    def next_of_line(self, execution_id: str) -> Following | None:
+        """Return the execution whose turn it is in the line of an ordered one.
 
         It is to run, or has ended and is to be settled. None where it is not ordered, or where none
         waits or one runs. Whatever ends an ordered

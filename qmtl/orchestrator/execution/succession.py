@@ -78,9 +78,7 @@ class Succession:
             except Exception:
                 log.exception("What execution %s changed was compared with nothing.", execution.id)
                 self._ledger.settle(execution.id)
-            following = self._ledger.next_of_line(execution.id)
-            if following is not None:
-                self._dispatcher.advance(*following, 0, priority=execution.priority)
+            send_next(self._ledger, self._dispatcher, execution.id)
 
     def _settle(self, execution: Execution) -> None:
         """Let the first later bucket that would read something else now be computed again.
@@ -177,6 +175,13 @@ class Succession:
                 for key, count in each.items()
             ),
         )
+
+
+def send_next(ledger: Ledger, dispatcher: Dispatcher, execution_id: str) -> None:
+    """Send the execution whose turn it is in the line of one that ended, by its own priority."""
+    found = ledger.next_of_line(execution_id)
+    if found is not None:
+        dispatcher.advance(found.tenant, found.execution_id, 0, priority=found.priority)
 
 
 def _cause(landed: Execution) -> str:

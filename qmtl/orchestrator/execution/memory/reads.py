@@ -18,6 +18,7 @@ from qmtl.models.execution import (
     ShardRecord,
 )
 from qmtl.orchestrator.execution.ledger import (
+    Following,
     HistoryRequest,
     Landed,
     Outlook,
@@ -92,11 +93,14 @@ class MemoryReads:
                 cost_us=[costs.get(node_id) for node_id in node_ids],
             )
 
-    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
+    def next_of_line(self, execution_id: str) -> Following | None:
         with self._lock:
             known = self._live.get(execution_id)
             found = None if known is None else self._lines.next_behind(known.execution)
-            return None if known is None or found is None else (known.execution.tenant, found)
+            if found is None:
+                return None
+            waiting = self._live[found].execution
+            return Following(waiting.tenant, waiting.id, waiting.priority)
 
     def turn(self, execution_id: str) -> int | None:
         with self._lock:

@@ -20,10 +20,11 @@ from qmtl.models.execution import (
     NodeRecord,
     Plan,
     PlannedNode,
+    Priority,
     ShardRecord,
 )
 from qmtl.orchestrator.execution.asked import asked_for
-from qmtl.orchestrator.execution.ledger import HistoryRequest, Landed, Outlook
+from qmtl.orchestrator.execution.ledger import Following, HistoryRequest, Landed, Outlook
 from qmtl.orchestrator.execution.pages import check_cursor, id_at
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.scripts import CellScript
@@ -205,9 +206,12 @@ class RedisReads:
         return self._key("hist", line.tenant, line.strategy, line.environment or "", "")
 
     @translated()
-    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
+    def next_of_line(self, execution_id: str) -> Following | None:
         found = self._next_of_line.run(self._exec(execution_id))
-        return (found[0].decode(), found[1].decode()) if found else None
+        if not found:
+            return None
+        tenant, id_, priority = (each.decode() for each in found)
+        return Following(tenant, id_, Priority(priority))
 
     @translated()
     def turn(self, execution_id: str) -> int | None:

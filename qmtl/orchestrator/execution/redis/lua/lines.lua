@@ -91,7 +91,7 @@ end
 -- Give an execution its final state; ender says by what, so that a repeated step is known again.
 local function end_execution(id, state, now, ender, failure)
   local key = CELL .. 'exec:' .. id
-  local fields = redis.call('HMGET', key, 'state', 'total', 'line')
+  local fields = redis.call('HMGET', key, 'state', 'total', 'line', 'tenant')
   redis.call(
     'HSET', key, 'state', state, 'ended', digits(now), 'done', fields[2] or '0', 'ender', ender
   )
@@ -102,6 +102,7 @@ local function end_execution(id, state, now, ender, failure)
   redis.call('PEXPIRE', key .. ':bell', 60000)
   redis.call('ZREM', CELL .. 'due', id)
   redis.call('HINCRBY', CELL .. 'open', fields[1], -1)
+  redis.call('HINCRBY', CELL .. 'open:tenants', fields[4], -1)
   if fields[3] ~= '' then
     end_in_line(fields[3], id, now)
   end

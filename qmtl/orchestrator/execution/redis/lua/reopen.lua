@@ -7,8 +7,8 @@
 -- Reply  1, or 0 where it has not ended or has another attempt
 
 local id, key = ARGV[2], KEYS[1]
-local state, attempt, reopener, line, bucket, lasts = unpack(redis.call(
-  'HMGET', key, 'state', 'attempt', 'reopener', 'line', 'bucket', 'lasts'
+local state, attempt, reopener, line, bucket, lasts, tenant = unpack(redis.call(
+  'HMGET', key, 'state', 'attempt', 'reopener', 'line', 'bucket', 'lasts', 'tenant'
 ))
 if not state then
   return 0
@@ -44,4 +44,5 @@ if line ~= '' then
 end
 redis.call('ZADD', CELL .. 'due', digits(now), id)
 redis.call('HINCRBY', CELL .. 'open', 'PENDING', 1)
+redis.call('HINCRBY', CELL .. 'open:tenants', tenant, 1)
 return 1
