@@ -22,6 +22,7 @@ from tests.support.ledgers import (
     DAY_NS,
     ERROR,
     LedgerUnderTest,
+    attempted,
     failed,
     new_execution,
     place_at,
@@ -110,6 +111,25 @@ def test_what_an_earlier_attempt_did_counts_in_the_next(subject: LedgerUnderTest
     assert ledger.get("acme", execution_id).state is ExecutionState.SUCCEEDED
     entries = subject.outbox.read("mirror", limit=9, wait_s=0.0, idle_s=LONG_S)
     assert [entry.node_ids for entry in entries] == [("a", "b"), ("b",)]
+
+
+def test_what_is_cleared_is_kept_by_its_attempt(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = broken(ledger)
+    first = ledger.records(execution_id)
+    assert ledger.cleared(execution_id) == {}
+    ledger.reopen(execution_id, attempt=1, clear=["b", "nothing"], fresh=False)
+    assert ledger.cleared(execution_id) == {(1, "b"): first["b"]}
+    ledger.start(execution_id, plan_of([["b"]], done=["a"]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
+    second = attempted(failed("b"), 2)
+    ledger.commit(execution_id, 0, 0, token, [second], done=True)
+    ledger.reopen(execution_id, attempt=2, clear=["a", "b"], fresh=False)
+    kept = {(1, "a"): first["a"], (1, "b"): first["b"], (2, "b"): second.record}
+    assert ledger.cleared(execution_id) == kept
+    entries = subject.outbox.read("mirror", limit=9, wait_s=0.0, idle_s=LONG_S)
+    assert [(entry.node_ids, entry.attempt) for entry in entries] == [(("a", "b"), 1), (("b",), 2)]
+    assert ledger.cleared("nothing") == {}
 
 
 def test_a_start_that_reuses_what_is_there_keeps_what_is_there(ledger: Ledger) -> None:

@@ -374,10 +374,10 @@ class Ledger(Protocol):
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
         """Make an execution that has ended PENDING again, as attempt ``attempt + 1``.
 
-        The records of the nodes to clear are gone; the others stay, and so does the plan until the
-        next ``start``. Values stay until a commit of their node: histories may name them. It
-        becomes due. Returns False, and changes nothing, where it has not ended or has another
-        attempt.
+        The records of the nodes to clear are gone but for ``cleared``; the others stay, and so does
+        the plan until the next ``start``. Values stay until a commit of their node: histories may
+        name them. It becomes due. Returns False, and changes nothing, where it has not ended or has
+        another attempt.
 
         Args:
             execution_id: Which one.
@@ -451,6 +451,12 @@ class Ledger(Protocol):
 
     def records(self, execution_id: str) -> dict[str, NodeRecord]:
         """Return the record of every node that is committed, by node id."""
+
+    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
+        """Return the records that were committed and then cleared, by their attempt and node id.
+
+        A record is there or among ``records``: read it after these.
+        """
 
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
         """Return the record of each (execution id, node id) that is committed, None for others.

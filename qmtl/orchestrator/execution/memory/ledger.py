@@ -254,7 +254,8 @@ class MemoryLedger(MemoryReads):
             if ordered and changed:
                 known.note_change(at.bucket_ms)
         ids = tuple(node.record.node_id for node in new)
-        self.commits.append(execution.tenant, execution.id, ids)
+        attempt = new[0].record.attempt  # all of one call are of one attempt
+        self.commits.append(execution.tenant, execution.id, ids, attempt)
         return True
 
     def advance(self, execution_id: str, stage: int) -> AdvanceStatus:

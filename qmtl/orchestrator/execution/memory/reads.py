@@ -127,6 +127,11 @@ class MemoryReads:
             known = self._live.get(execution_id)
             return {} if known is None else dict(known.records)
 
+    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
+        with self._lock:
+            known = self._live.get(execution_id)
+            return {} if known is None else dict(known.cleared)
+
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
         with self._lock:
             return [

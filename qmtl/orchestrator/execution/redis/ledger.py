@@ -7,6 +7,7 @@ Keys, all behind the cell's prefix::
     exec:{id}:plan          string: the plan without its nodes
     exec:{id}:shards        hash: stage:shard:field -> token, lease, claimed, claims, done, spent
     exec:{id}:nodes         hash: node id -> record, once it is committed
+    exec:{id}:cleared       hash: attempt:node id -> record that a later attempt cleared
     exec:{id}:values        hash: node id -> value, or the address of a large one
     shape:{name}            string: the nodes of all plans that have this shape
     val:{address}           string: a large value; it expires unless a commit names it

@@ -156,6 +156,12 @@ class RedisReads:
         return {id_.decode(): documents.record_from(record) for id_, record in found.items()}
 
     @translated()
+    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
+        found = cast("list[bytes]", self._client.hvals(self._exec(execution_id, "cleared")))
+        records = [documents.record_from(each) for each in found]
+        return {(record.attempt, record.node_id): record for record in records}
+
+    @translated()
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
         found = by_execution(self._client, self._key, "nodes", results)
         records = {result: documents.record_from(each) for result, each in found.items()}
