@@ -388,6 +388,7 @@ class Ledgers(RuleBasedStateMachine):
         self.both("tallies", "acme")
         self.both("outlook", "acme", "golden_cross", list(NODES), [f"key-{n}" for n in NODES])
         self.both("origins", line, list(NODES))
+        self.both("unrepaired", line)
         self.both("replaced", line, "a", interval_ms=DAY_MS, buckets_ms=[DAY_MS, 2 * DAY_MS])
         for execution_id in self.shapes:
             self.both("turn", execution_id)

@@ -17,6 +17,7 @@ from qmtl.orchestrator.execution.ledger import (
 from tests.support.ledgers import (
     DAY_MS,
     DAY_NS,
+    ERROR,
     failed,
     new_execution,
     place_at,
@@ -184,6 +185,93 @@ def test_an_execution_that_is_reopened_is_settled_when_it_ends_again(ledger: Led
     assert landed(ledger, again) is None
     assert ledger.cancel(again)
     assert landed(ledger, again) is not None
+
+
+# --- repairs that were broken off ---------------------------------------------------------------
+
+
+def broken_off(ledger: Ledger, execution_id: str = "repair", **fields: object) -> str:
+    """Create a repair of day 2 and cancel it; return its id."""
+    created(ledger, 2, execution_id, repairs_ns=DAY_NS, **fields)
+    assert ledger.cancel(execution_id)
+    return execution_id
+
+
+def unrepaired(ledger: Ledger) -> list[str]:
+    return [each.id for each in ledger.unrepaired(LINE)]
+
+
+@pytest.mark.parametrize("how", ["cancel", "fail"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_repair_that_is_broken_off_stays_on_the_list(
+    ledger: Ledger, how: str, begun: bool
+) -> None:
+    for day in (1, 2, 3):
+        ran(ledger, day)
+    repair = created(ledger, 2, "repair", repairs_ns=DAY_NS)
+    if begun:
+        ledger.start(repair, plan_of([["a"]]))
+    assert ledger.fail(repair, ERROR) if how == "fail" else ledger.cancel(repair)
+    (found,) = ledger.unrepaired(LINE)
+    assert found == ledger.get("acme", repair)
+    assert (found.repairs_ns, found.error) == (DAY_NS, ERROR if how == "fail" else None)
+
+
+def test_what_is_broken_off_and_repairs_nothing_is_not_listed(ledger: Ledger) -> None:
+    ledger.cancel(created(ledger, 2))
+    ledger.cancel(created(ledger, 3, repairs_ns=DAY_NS, ordered=False))
+    assert unrepaired(ledger) == []
+
+
+@pytest.mark.parametrize("node", [succeeded("a"), failed("a", place=place_at(2))])
+def test_a_repair_that_ran_out_is_not_listed_whatever_its_nodes_came_to(
+    ledger: Ledger, node: NodeCommit
+) -> None:
+    run(ledger, created(ledger, 2, repairs_ns=DAY_NS), node)
+    assert unrepaired(ledger) == []
+
+
+def test_a_resumed_repair_is_off_the_list_until_it_is_broken_off_again(ledger: Ledger) -> None:
+    repair = broken_off(ledger)
+    assert ledger.reopen(repair, attempt=1, clear=[], fresh=False)
+    assert unrepaired(ledger) == []
+    ledger.cancel(repair)
+    assert unrepaired(ledger) == [repair]
+    assert ledger.reopen(repair, attempt=2, clear=[], fresh=False)
+    run(ledger, repair, succeeded("a", place=place_at(2)))
+    assert unrepaired(ledger) == []
+
+
+def test_another_run_of_its_bucket_makes_a_repair_good_where_it_runs_all_of_it(
+    ledger: Ledger,
+) -> None:
+    broken_off(ledger, targets=("a", "b"))
+    for day, name, targets in ((1, "other day", ()), (2, "part", ("a",)), (2, "rest", ("b", "c"))):
+        run(ledger, created(ledger, day, name, targets=targets), succeeded("a"))
+        assert unrepaired(ledger) == ["repair"]
+    ledger.cancel(created(ledger, 2, "cancelled"))
+    assert unrepaired(ledger) == ["repair"]
+    run(ledger, created(ledger, 2, "same", targets=("b", "a")), succeeded("a"))
+    assert unrepaired(ledger) == []
+
+
+def test_a_run_of_some_targets_does_not_stand_for_all(ledger: Ledger) -> None:
+    broken_off(ledger)
+    run(ledger, created(ledger, 2, "part", targets=("a",)), succeeded("a"))
+    assert unrepaired(ledger) == ["repair"]
+    run(ledger, created(ledger, 2, "all"), succeeded("a"))
+    assert unrepaired(ledger) == []
+
+
+def test_of_two_repairs_of_the_same_that_were_broken_off_the_last_is_listed(
+    ledger: Ledger,
+) -> None:
+    for name in ("one", "two"):
+        broken_off(ledger, name)
+    assert unrepaired(ledger) == ["two"]
+    created(ledger, 1, "earlier", repairs_ns=DAY_NS)
+    ledger.cancel("earlier")
+    assert unrepaired(ledger) == ["earlier", "two"], "by bucket"
 
 
 # --- turns -------------------------------------------------------------------------------------

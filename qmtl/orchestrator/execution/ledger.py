@@ -371,6 +371,14 @@ class Ledger(Protocol):
         Returns False, and changes nothing, where the heir has left the line.
         """
 
+    def unrepaired(self, line: Line) -> list[Execution]:
+        """Return the repairs of an ordered line that were ended before they ran out, by bucket.
+
+        Cancelled or failed as a whole, they left points that rest on results which are no more. One
+        is off the list while it is open again, and once something ran out, or another repair was
+        ended so, at its bucket for all that it was to compute.
+        """
+
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
         """Make an execution that has ended PENDING again, as attempt ``attempt + 1``.
 

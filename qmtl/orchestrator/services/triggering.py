@@ -193,7 +193,7 @@ class TriggerService:
             execution.tenant, execution.strategy, str(execution.environment)
         )
         start_ns = None if deployment is None else deployment.start_ns
-        return [
+        lacking = [
             new_execution(
                 version,
                 environment=execution.environment,
@@ -206,6 +206,8 @@ class TriggerService:
             )
             for bucket_ns in self._gaps.before(execution, version.spec, nodes, start_ns)
         ]
+        repairs = self._gaps.repairs(execution, version, start_ns)
+        return sorted(lacking + repairs, key=lambda each: each.bucket_ns)
 
     def _send(self, execution: Execution) -> None:
         with suppress(Unavailable):  # it is kept: the reaper sends it

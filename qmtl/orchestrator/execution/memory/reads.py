@@ -178,6 +178,10 @@ class MemoryReads:
         with self._lock:
             return [self._histories.origin(line, node_id) for node_id in node_ids]
 
+    def unrepaired(self, line: Line) -> list[Execution]:
+        with self._lock:
+            return self._lines.unrepaired(line)
+
     def replaced(
         self, line: Line, node_id: str, *, interval_ms: int, buckets_ms: Sequence[int]
     ) -> list[list[HistoryPoint]]:

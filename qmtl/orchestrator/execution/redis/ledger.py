@@ -12,7 +12,8 @@ Keys, all behind the cell's prefix::
     shape:{name}            string: the nodes of all plans that have this shape
     val:{address}           string: a large value; it expires unless a commit names it
     hist:{line}:{interval}  zset: buckets; see history.lua for what stands behind it
-    line:{line}, buckets:{line}, ran:{line}, turns   ordered executions of a line; see lines.lua
+    line:{line}, buckets:{line}, ran:{line}, unrepaired:{line}, turns   ordered executions of a
+                            line; see lines.lua
     memo:{tenant}:{generation}   hash: call key -> execution that has the result; see memo.lua
     costs:{tenant}:{strategy}   hash: node id -> microseconds
     tallies:{tenant}        hash: how many results were computed, reused, waited for

@@ -274,6 +274,17 @@ class RedisReads:
             for bucket, points in zip(buckets_ms, found, strict=True)
         ]
 
+    @translated()
+    def unrepaired(self, line: Line) -> list[Execution]:
+        key = self._key("unrepaired", self._ordered_line(line))
+        ids = cast("list[bytes]", self._client.zrange(key, 0, -1))
+        if not ids:
+            return []
+        with self._client.pipeline(transaction=False) as pipe:
+            for each in ids:
+                pipe.hgetall(self._exec(each.decode()))
+            return [documents.execution_from(fields) for fields in pipe.execute() if fields]
+
     def _ordered_line(self, line: Line) -> str:
         return ":".join((line.tenant, line.strategy, line.environment or ""))
 

@@ -43,7 +43,7 @@ if ARGV[7] ~= '' then
   local buckets, what = CELL .. 'buckets:' .. ARGV[7], ARGV[8] .. ':' .. ARGV[14]
   redis.call('HSET', KEYS[1], 'what', what)
   if ARGV[15] ~= '' then
-    redis.call('HSET', KEYS[1], 'changed', ARGV[15])
+    redis.call('HSET', KEYS[1], 'changed', ARGV[15], 'repairs', ARGV[15])
   end
   redis.call('ZADD', CELL .. 'line:' .. ARGV[7], ARGV[8], ARGV[2])
   if redis.call('ZADD', buckets, ARGV[8], what) == 1 then

@@ -47,6 +47,7 @@ redis.call(
 )
 if line ~= '' then
   redis.call('ZADD', CELL .. 'line:' .. line, bucket, id)
+  redis.call('ZREM', CELL .. 'unrepaired:' .. line, id)
 end
 redis.call('ZADD', CELL .. 'due', digits(now), id)
 redis.call('HINCRBY', CELL .. 'open', 'PENDING', 1)
