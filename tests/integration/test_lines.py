@@ -408,6 +408,40 @@ def test_whatever_lands_in_whatever_order_gives_what_an_in_order_run_gives(
     assert histories(system, tenant) == in_order(closes, day(3), day(last))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_repairs_that_are_cancelled_at_random_are_made_good_by_a_later_bucket(
+    system: System, fabric: Fabric, tenant: str, seed: int
+) -> None:
+    chance = random.Random(seed)
+    deploy(system, fabric, tenant)
+    send(system, tenant, closes_of())
+    closes = closes_of()
+    for number in range(3, 11):
+        run(system, fabric, tenant, number)
+    for _ in range(6):
+        number = chance.randint(3, 10)
+        closes[DAYS[number - 3]] = chance.choice([1.0, 2.0, 7.0, 8.0])
+        send(system, tenant, {DAYS[number - 3]: closes[DAYS[number - 3]]})
+        trigger(system, tenant, strategy="lined", as_of_ns=parse_time(day(number)))
+        cancel_repairs(system, fabric, tenant, chance)
+    run(system, fabric, tenant, 11)
+    executions(system, tenant)
+    assert histories(system, tenant) == in_order(closes, day(3), day(11))
+
+
+def cancel_repairs(system: System, fabric: Fabric, tenant: str, chance: random.Random) -> None:
+    """Deliver everything, but cancel some of the repairs that are sent."""
+
+    def is_cancelled(message: Message) -> bool:
+        found = repairing(system, tenant, message)
+        if found is None or found.state.ended or chance.random() < 0.6:
+            return False
+        system.orchestrator.cancel_execution(tenant, found.id)
+        return False
+
+    fabric.deliver(system, lose=is_cancelled)
+
+
 def recover(system: System, stores: Stores, fabric: Fabric) -> None:
     """Do what the reaper does once everything that was lost is due."""
     for _ in range(100):

@@ -74,7 +74,8 @@ def test_a_history_tells_which_results_a_repair_did_not_come_to(
     assert counting(*asked).exit_code == 0
 
     def broken_off(ledger: MemoryLedger, line: Line) -> list[Execution]:
-        (latest, *_), _ = ledger.page(line.tenant, strategy="counting", before="", limit=1)
+        found, _ = ledger.page(line.tenant, strategy="counting", before="", limit=9)
+        latest = max(found, key=lambda each: each.bucket_ns)
         ended_ms = (latest.ended_ms or 0) + 1
         changes = {"id": "f" * 32, "state": ExecutionState.CANCELLED, "ended_ms": ended_ms}
         return [msgspec.structs.replace(latest, **changes)]
