@@ -18,7 +18,7 @@ from qmtl.orchestrator.execution.computation import Means
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
-from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger import Ledger, MostOpen
 from qmtl.orchestrator.execution.mirror import Mirror
 from qmtl.orchestrator.execution.outbox import Outbox
 from qmtl.orchestrator.execution.planning import Fabric, Planner
@@ -138,18 +138,19 @@ def build(
         dispatcher,
         lease_s=settings.lease_s,
     )
+    most_open = MostOpen(settings.most_open, settings.most_open_per_tenant)
     triggers = TriggerService(
         registry,
         s.points,
         s.ledger,
         dispatcher,
         GapService(s.ledger, s.points, most_buckets=settings.most_gap_buckets),
-        most_open=settings.most_open,
+        most_open=most_open,
     )
     orchestrator = Orchestrator(
         submissions=submissions,
         triggers=triggers,
-        controls=ControlService(s.ledger, dispatcher, most_open=settings.most_open),
+        controls=ControlService(s.ledger, dispatcher, most_open=most_open),
         plans=PlanService(s.ledger, recent, s.points, histories, planner, triggers),
         comparisons=ComparisonService(s.ledger, recent, reader),
         results=ResultService(s.ledger),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from qmtl.cli import output
@@ -38,9 +41,14 @@ def history(
     began = f", from {found['origin']}" if found.get("origin") else ""
     click.echo(f"{name}.{binding} {found['node_id']}{began}")
     output.print_table(
-        ("bucket", "digest", "execution", "replaced"),
+        ("bucket", "digest", "execution", "replaced", "stale"),
         [
-            (p["bucket"], p["digest"], p["execution_id"], str(len(p["replaced"])))
+            (p["bucket"], p["digest"], p["execution_id"], str(len(p["replaced"])), _stale(p))
             for p in found["points"]
         ],
     )
+
+
+def _stale(point: Mapping[str, Any]) -> str:
+    repair = point.get("stale")
+    return f"repair {repair['execution_id']} is {repair['state']}" if repair else ""

@@ -263,13 +263,19 @@ class InvalidSetting(QmtlError):
 
 
 class Overloaded(QmtlError):
-    """More executions wait than the system takes; it takes this one later."""
+    """More executions wait than the system takes; it takes this one later.
+
+    ``bound`` says which was reached: ``tenant``, the caller's own, or ``system``, that of all.
+    """
 
     code = "QMTL-504"
 
-    def __init__(self, detail: str, *, retry_after_s: int, hint: str | None = None) -> None:
+    def __init__(
+        self, detail: str, *, retry_after_s: int, bound: str = "system", hint: str | None = None
+    ) -> None:
         super().__init__(detail, hint=hint)
         self.retry_after_s = retry_after_s
+        self.bound = bound
 
 
 # --- 9xx: the system itself --------------------------------------------------------------------
@@ -321,6 +327,7 @@ def to_document(error: QmtlError) -> dict[str, Any]:
         document["service"] = error.service
     if isinstance(error, Overloaded):
         document["retry_after_s"] = error.retry_after_s
+        document["bound"] = error.bound
     return document
 
 
@@ -336,7 +343,12 @@ def from_document(document: Mapping[str, Any]) -> QmtlError:
     if kind is Unavailable or kind is Refused:
         return kind(str(document.get("service", "server")), detail, hint=hint)
     if kind is Overloaded:
-        return Overloaded(detail, retry_after_s=int(document.get("retry_after_s", 1)), hint=hint)
+        return Overloaded(
+            detail,
+            retry_after_s=int(document.get("retry_after_s", 1)),
+            bound=str(document.get("bound", "system")),
+            hint=hint,
+        )
     return kind(detail, hint=hint)
 
 

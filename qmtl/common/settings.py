@@ -39,6 +39,7 @@ class Settings:
         crossing_s: What a stage is taken to cost beside its nodes, when an execution is planned:
             the time from the end of its last shard to the first of the next; None to measure it.
         most_open: Executions that have not ended; past so many a trigger is told to come later.
+        most_open_per_tenant: The same of one tenant, so that none shuts out the others.
         most_gap_buckets: Buckets that a trigger runs before its own where results are carried from
             one to the next and the line lacks them; past so many it is refused.
         connect_timeout_s: Bound on one connection attempt to any server.
@@ -73,6 +74,7 @@ class Settings:
     slots: int = 2
     crossing_s: float | None = None
     most_open: int = 20_000
+    most_open_per_tenant: int = 10_000
     most_gap_buckets: int = 1_000
     connect_timeout_s: float = 3.0
     lease_s: float = 10.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from qmtl.models.api_fields import BINDING, HEX32, Interval, Time, Wire
+from qmtl.models.api_orchestrator import ErrorView
 from qmtl.models.api_registry import ENVIRONMENT
+from qmtl.models.execution import ExecutionState
 
 MOST_POINTS = 1_000
 
@@ -33,6 +35,14 @@ class ReplacedView(Wire):
     execution_id = fields.String(validate=HEX32)
 
 
+class BrokenOffView(Wire):
+    """A repair that was ended before it ran out."""
+
+    execution_id = fields.String(validate=HEX32, attribute="id")
+    state = fields.Enum(ExecutionState, by_value=True)
+    error = fields.Nested(ErrorView, allow_none=True)
+
+
 class PointView(ReplacedView):
     """A node's result at a bucket."""
 
@@ -40,6 +50,14 @@ class PointView(ReplacedView):
     replaced = fields.List(
         fields.Nested(ReplacedView),
         metadata={"description": "What stood there before with another digest, latest first."},
+    )
+    stale = fields.Nested(
+        BrokenOffView,
+        allow_none=True,
+        metadata={
+            "description": "The repair that was to compute it again and was broken off: it is due "
+            "with the next trigger of a later bucket, or by a resume. Null where there is none."
+        },
     )
 
 

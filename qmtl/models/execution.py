@@ -90,7 +90,7 @@ class Execution(Struct, frozen=True, kw_only=True):
         shadow: Whether a named version reads an environment's histories, and writes none.
         targets: Bindings asked for; empty for all.
         cause: What made it: ``bucket``, ``key:…``, ``manual:…``, ``replay:…``, or ``repair:`` and
-            what landed at an earlier bucket.
+            what landed at an earlier bucket, or the repair of its bucket that was broken off.
         attempt: Counts resumes and retries, from 1.
         priority: ``low``, ``normal`` or ``high``: which of two that wait is run first.
         expires_s: Seconds after its creation at which it ends as FAILED if it runs still.

@@ -207,7 +207,8 @@ ENTRIES: dict[str, Entry] = {
         "See `docs/settings.md` for what each takes.",
     ),
     "QMTL-504": Entry(
-        "So many executions have not ended (`QMTL_MOST_OPEN`) that no further one is taken.",
+        "So many executions have not ended, of the tenant (`QMTL_MOST_OPEN_PER_TENANT`) or of all "
+        "(`QMTL_MOST_OPEN`), that no further one is taken; the message and `bound` say which.",
         "triggers that come faster than the workers run them",
         "Send it again after `Retry-After` seconds; nothing was created.",
     ),

@@ -64,6 +64,9 @@ class ProblemView(Wire):
     )
     problems = fields.List(fields.Nested(FieldProblem))
     retry_after_s = fields.Integer(metadata={"description": "Seconds after which to ask again."})
+    bound = fields.String(
+        metadata={"description": "Which bound of open executions was reached: `tenant`, `system`."}
+    )
 
 
 def status_of(kind: type[errors.QmtlError]) -> int:

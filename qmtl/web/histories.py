@@ -37,7 +37,9 @@ def get_history(query: dict[str, Any], name: str) -> dict[str, Any]:
         "interval_ns": found.interval_ns,
         "origin_ns": found.origin_ns,
         "points": [
-            {**asdict(point), "replaced": replaced}
-            for point, replaced in zip(found.points, found.replaced, strict=True)
+            {**asdict(point), "replaced": replaced, "stale": stale}
+            for point, replaced, stale in zip(
+                found.points, found.replaced, found.stale, strict=True
+            )
         ],
     }

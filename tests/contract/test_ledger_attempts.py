@@ -13,7 +13,9 @@ from qmtl.orchestrator.execution.ledger import (
     ClaimStatus,
     CommitStatus,
     Due,
+    Following,
     Ledger,
+    MostOpen,
     Started,
     StartStatus,
 )
@@ -21,6 +23,7 @@ from tests.support.ledgers import (
     DAY_NS,
     ERROR,
     LedgerUnderTest,
+    attempted,
     failed,
     new_execution,
     place_at,
@@ -109,6 +112,25 @@ def test_what_an_earlier_attempt_did_counts_in_the_next(subject: LedgerUnderTest
     assert ledger.get("acme", execution_id).state is ExecutionState.SUCCEEDED
     entries = subject.outbox.read("mirror", limit=9, wait_s=0.0, idle_s=LONG_S)
     assert [entry.node_ids for entry in entries] == [("a", "b"), ("b",)]
+
+
+def test_what_is_cleared_is_kept_by_its_attempt(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = broken(ledger)
+    first = ledger.records(execution_id)
+    assert ledger.cleared(execution_id) == {}
+    ledger.reopen(execution_id, attempt=1, clear=["b", "nothing"], fresh=False)
+    assert ledger.cleared(execution_id) == {(1, "b"): first["b"]}
+    ledger.start(execution_id, plan_of([["b"]], done=["a"]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
+    second = attempted(failed("b"), 2)
+    ledger.commit(execution_id, 0, 0, token, [second], done=True)
+    ledger.reopen(execution_id, attempt=2, clear=["a", "b"], fresh=False)
+    kept = {(1, "a"): first["a"], (1, "b"): first["b"], (2, "b"): second.record}
+    assert ledger.cleared(execution_id) == kept
+    entries = subject.outbox.read("mirror", limit=9, wait_s=0.0, idle_s=LONG_S)
+    assert [(entry.node_ids, entry.attempt) for entry in entries] == [(("a", "b"), 1), (("b",), 2)]
+    assert ledger.cleared("nothing") == {}
 
 
 def test_a_start_that_reuses_what_is_there_keeps_what_is_there(ledger: Ledger) -> None:
@@ -269,15 +291,55 @@ def test_a_reopened_execution_has_its_time_anew(subject: LedgerUnderTest) -> Non
 
 def test_beyond_the_bound_a_new_execution_is_refused(ledger: Ledger) -> None:
     first = new_execution()
-    ledger.create(first, {}, most_open=2)
+    ledger.create(first, {}, most_open=MostOpen(2))
     running = started(ledger, plan_of([["a"]]))
     third = new_execution()
     with pytest.raises(Overloaded) as refused:
-        ledger.create(third, {}, most_open=2)
+        ledger.create(third, {}, most_open=MostOpen(2))
     assert refused.value.retry_after_s > 0
-    assert ledger.create(first, {}, most_open=2) == (first, False), "one that is there is no load"
+    assert refused.value.bound == "system"
+    assert ledger.create(first, {}, most_open=MostOpen(2)) == (first, False), (
+        "one that is there is no load"
+    )
     ledger.cancel(running)
-    assert ledger.create(third, {}, most_open=2) == (third, True)
+    assert ledger.create(third, {}, most_open=MostOpen(2)) == (third, True)
+
+
+def test_a_tenant_that_waits_with_as_many_as_it_may_have_shuts_nobody_else_out(
+    ledger: Ledger,
+) -> None:
+    bounds = MostOpen(in_all=3, of_tenant=2)
+    for _ in range(2):
+        ledger.create(new_execution(), {}, most_open=bounds)
+    with pytest.raises(Overloaded, match=r"'acme'.*QMTL_MOST_OPEN_PER_TENANT") as refused:
+        ledger.create(new_execution(), {}, most_open=bounds)
+    assert (refused.value.bound, refused.value.retry_after_s > 0) == ("tenant", True)
+    assert ledger.create(new_execution(tenant="other"), {}, most_open=bounds)[1]
+    with pytest.raises(Overloaded, match="QMTL_MOST_OPEN") as refused:
+        ledger.create(new_execution(tenant="other"), {}, most_open=bounds)
+    assert refused.value.bound == "system"
+
+
+@pytest.mark.parametrize("how", ["commit", "start", "fail", "cancel"])
+def test_whatever_ends_an_execution_makes_room_for_another_of_its_tenant(
+    ledger: Ledger, how: str
+) -> None:
+    one = MostOpen(of_tenant=1)
+    first = ledger.create(new_execution(), {}, most_open=one)[0].id
+    if how == "commit":
+        begins(ledger, first)
+        with pytest.raises(Overloaded):
+            ledger.create(new_execution(), {}, most_open=one)
+        run(ledger, first)
+    elif how == "start":
+        ledger.start(first, plan_of())
+    else:
+        assert ledger.fail(first, ERROR) if how == "fail" else ledger.cancel(first)
+    second = ledger.create(new_execution(), {}, most_open=one)[0].id
+    ledger.cancel(second)
+    assert ledger.reopen(first, attempt=1, clear=[], fresh=False)
+    with pytest.raises(Overloaded):
+        ledger.create(new_execution(), {}, most_open=one)
 
 
 # --- lines -------------------------------------------------------------------------------------
@@ -343,7 +405,7 @@ def test_whatever_ends_an_execution_makes_the_next_of_its_line_due(
 ) -> None:
     first, second = ordered(ledger, 1), ordered(ledger, 2)
     assert due(ledger) == []
-    assert ledger.next_of_line(first) == ("acme", first)
+    assert ledger.next_of_line(first) == Following("acme", first)
     if how == "commit":
         begins(ledger, first)
         assert ledger.next_of_line(first) is None, "it runs"
@@ -352,7 +414,7 @@ def test_whatever_ends_an_execution_makes_the_next_of_its_line_due(
         ledger.start(first, plan_of())
     else:
         assert ledger.fail(first, ERROR) if how == "fail" else ledger.cancel(first)
-    assert ledger.next_of_line(first) == ("acme", second)
+    assert ledger.next_of_line(first) == Following("acme", second)
     assert due(ledger) == [Due("acme", second, -1, ())]
     assert begins(ledger, second) is StartStatus.STARTED
 
@@ -381,7 +443,7 @@ def test_a_reopened_execution_stands_in_its_line_again(ledger: Ledger) -> None:
     assert begins(ledger, second) is StartStatus.WAIT
     assert begins(ledger, first) is StartStatus.STARTED
     run(ledger, first)
-    assert ledger.next_of_line(second) == ("acme", second)
+    assert ledger.next_of_line(second) == Following("acme", second)
 
 
 def test_what_stands_in_no_line_has_nothing_next(ledger: Ledger) -> None:

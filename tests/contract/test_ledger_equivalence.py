@@ -37,6 +37,7 @@ from qmtl.orchestrator.execution.ledger import (
     Due,
     HistoryRequest,
     Ledger,
+    MostOpen,
     NodeCommit,
     StartStatus,
 )
@@ -218,7 +219,7 @@ class Ledgers(RuleBasedStateMachine):
         wanted=st.sampled_from([(), ("a",)]),
         repairs_ns=st.sampled_from([None, None, 0, DAY_NS]),
         expires_s=st.sampled_from([None, None, 8.0]),
-        most_open=st.sampled_from([None, 3]),
+        most_open=st.sampled_from([None, MostOpen(3), MostOpen(of_tenant=2)]),
     )
     def create(
         self,
@@ -227,7 +228,7 @@ class Ledgers(RuleBasedStateMachine):
         adhoc: bool,
         day: int,
         expires_s: float | None,
-        most_open: int | None,
+        most_open: MostOpen | None,
         wanted: tuple[str, ...] = (),
         repairs_ns: int | None = None,
     ) -> None:
@@ -248,7 +249,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule()
     def create_again(self) -> None:
-        assert not self.both("create", new_execution(id=self.id), {}, most_open=0)[1]
+        assert not self.both("create", new_execution(id=self.id), {}, most_open=MostOpen(0, 0))[1]
 
     @rule(data=st.data())
     def turn_to_another(self, data: st.DataObject) -> None:
@@ -420,6 +421,7 @@ class Ledgers(RuleBasedStateMachine):
         self.both("tallies", "acme")
         self.both("outlook", "acme", "golden_cross", list(NODES), [f"key-{n}" for n in NODES])
         self.both("origins", line, list(NODES))
+        self.both("unrepaired", line)
         self.both("replaced", line, "a", interval_ms=DAY_MS, buckets_ms=[DAY_MS, 2 * DAY_MS])
         for execution_id in self.shapes:
             self.both("turn", execution_id)
@@ -429,6 +431,7 @@ class Ledgers(RuleBasedStateMachine):
             self.both("asked", self.get(execution_id), until_ms=DAY_MS)
             self.both("values", execution_id, list(NODES))
             self.both("plan", execution_id)
+            self.both("cleared", execution_id)
             self.both("inputs", execution_id)
             self.both("next_of_line", execution_id)
         results = [(id_, n) for id_ in self.shapes for n in NODES]

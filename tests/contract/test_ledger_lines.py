@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from qmtl.common.codec import digest as digest_of
-from qmtl.models.execution import Execution
+from qmtl.models.execution import Execution, Priority
 from qmtl.orchestrator.execution.ledger import (
     CommitStatus,
     Due,
+    Following,
     Landed,
     Ledger,
     NodeCommit,
@@ -17,6 +18,7 @@ from qmtl.orchestrator.execution.ledger import (
 from tests.support.ledgers import (
     DAY_MS,
     DAY_NS,
+    ERROR,
     failed,
     new_execution,
     place_at,
@@ -79,13 +81,13 @@ def test_a_change_behind_later_buckets_holds_them_up_until_it_is_settled(ledger:
     waiting = created(ledger, 4)
     found = landed(ledger, again)
     assert found == Landed(changed_ms=DAY_MS, ran=("again", "day2", "day3"), heir=waiting)
-    assert ledger.next_of_line(waiting) == ("acme", again)
+    assert ledger.next_of_line(waiting) == Following("acme", again)
     assert ledger.start(waiting, plan_of([["a"]])).status is StartStatus.WAIT
     assert ledger.settle(again)
     assert landed(ledger, again) is None
-    assert ledger.next_of_line(again) == ("acme", waiting)
+    assert ledger.next_of_line(again) == Following("acme", waiting)
     assert ledger.settle(again), "a repeat does nothing"
-    assert ledger.next_of_line(again) == ("acme", waiting)
+    assert ledger.next_of_line(again) == Following("acme", waiting)
 
 
 def test_what_is_to_be_settled_is_due_at_once_and_an_earlier_bucket_goes_first(
@@ -186,6 +188,93 @@ def test_an_execution_that_is_reopened_is_settled_when_it_ends_again(ledger: Led
     assert landed(ledger, again) is not None
 
 
+# --- repairs that were broken off ---------------------------------------------------------------
+
+
+def broken_off(ledger: Ledger, execution_id: str = "repair", **fields: object) -> str:
+    """Create a repair of day 2 and cancel it; return its id."""
+    created(ledger, 2, execution_id, repairs_ns=DAY_NS, **fields)
+    assert ledger.cancel(execution_id)
+    return execution_id
+
+
+def unrepaired(ledger: Ledger) -> list[str]:
+    return [each.id for each in ledger.unrepaired(LINE)]
+
+
+@pytest.mark.parametrize("how", ["cancel", "fail"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_repair_that_is_broken_off_stays_on_the_list(
+    ledger: Ledger, how: str, begun: bool
+) -> None:
+    for day in (1, 2, 3):
+        ran(ledger, day)
+    repair = created(ledger, 2, "repair", repairs_ns=DAY_NS)
+    if begun:
+        ledger.start(repair, plan_of([["a"]]))
+    assert ledger.fail(repair, ERROR) if how == "fail" else ledger.cancel(repair)
+    (found,) = ledger.unrepaired(LINE)
+    assert found == ledger.get("acme", repair)
+    assert (found.repairs_ns, found.error) == (DAY_NS, ERROR if how == "fail" else None)
+
+
+def test_what_is_broken_off_and_repairs_nothing_is_not_listed(ledger: Ledger) -> None:
+    ledger.cancel(created(ledger, 2))
+    ledger.cancel(created(ledger, 3, repairs_ns=DAY_NS, ordered=False))
+    assert unrepaired(ledger) == []
+
+
+@pytest.mark.parametrize("node", [succeeded("a"), failed("a", place=place_at(2))])
+def test_a_repair_that_ran_out_is_not_listed_whatever_its_nodes_came_to(
+    ledger: Ledger, node: NodeCommit
+) -> None:
+    run(ledger, created(ledger, 2, repairs_ns=DAY_NS), node)
+    assert unrepaired(ledger) == []
+
+
+def test_a_resumed_repair_is_off_the_list_until_it_is_broken_off_again(ledger: Ledger) -> None:
+    repair = broken_off(ledger)
+    assert ledger.reopen(repair, attempt=1, clear=[], fresh=False)
+    assert unrepaired(ledger) == []
+    ledger.cancel(repair)
+    assert unrepaired(ledger) == [repair]
+    assert ledger.reopen(repair, attempt=2, clear=[], fresh=False)
+    run(ledger, repair, succeeded("a", place=place_at(2)))
+    assert unrepaired(ledger) == []
+
+
+def test_another_run_of_its_bucket_makes_a_repair_good_where_it_runs_all_of_it(
+    ledger: Ledger,
+) -> None:
+    broken_off(ledger, targets=("a", "b"))
+    for day, name, targets in ((1, "other day", ()), (2, "part", ("a",)), (2, "rest", ("b", "c"))):
+        run(ledger, created(ledger, day, name, targets=targets), succeeded("a"))
+        assert unrepaired(ledger) == ["repair"]
+    ledger.cancel(created(ledger, 2, "cancelled"))
+    assert unrepaired(ledger) == ["repair"]
+    run(ledger, created(ledger, 2, "same", targets=("b", "a")), succeeded("a"))
+    assert unrepaired(ledger) == []
+
+
+def test_a_run_of_some_targets_does_not_stand_for_all(ledger: Ledger) -> None:
+    broken_off(ledger)
+    run(ledger, created(ledger, 2, "part", targets=("a",)), succeeded("a"))
+    assert unrepaired(ledger) == ["repair"]
+    run(ledger, created(ledger, 2, "all"), succeeded("a"))
+    assert unrepaired(ledger) == []
+
+
+def test_of_two_repairs_of_the_same_that_were_broken_off_the_last_is_listed(
+    ledger: Ledger,
+) -> None:
+    for name in ("one", "two"):
+        broken_off(ledger, name)
+    assert unrepaired(ledger) == ["two"]
+    created(ledger, 1, "earlier", repairs_ns=DAY_NS)
+    ledger.cancel("earlier")
+    assert unrepaired(ledger) == ["earlier", "two"], "by bucket"
+
+
 # --- turns -------------------------------------------------------------------------------------
 
 
@@ -205,6 +294,13 @@ def test_a_plan_that_was_made_before_another_left_the_line_is_not_started(ledger
 def test_what_is_not_ordered_always_has_its_turn(ledger: Ledger) -> None:
     execution = ledger.create(asked(1, ordered=False), {})[0]
     assert ledger.turn(execution.id) is not None
+
+
+def test_what_follows_is_told_with_its_own_priority(ledger: Ledger) -> None:
+    first = created(ledger, 1, priority=Priority.LOW)
+    created(ledger, 2, "second", priority=Priority.HIGH)
+    ledger.cancel(first)
+    assert ledger.next_of_line(first) == Following("acme", "second", Priority.HIGH)
 
 
 # --- what was asked, and since when ------------------------------------------------------------

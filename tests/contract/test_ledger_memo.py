@@ -256,6 +256,35 @@ def test_a_shard_whose_lease_ran_out_holds_nothing(subject: LedgerUnderTest) -> 
     assert held(ledger, "key-a").elsewhere == {"key-a"}, "the one before holds it now"
 
 
+def test_a_shard_holds_its_keys_as_long_as_its_lease_is_renewed_and_no_longer(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    execution_id, token = holding(ledger, "key-a", lease_s=SHORT_S)
+    ledger.renew(execution_id, 0, 0, token, lease_s=3 * SHORT_S)
+    subject.pass_time(2 * SHORT_S)
+    assert held(ledger, "key-a").elsewhere == {"key-a"}
+    subject.pass_time(2 * SHORT_S)
+    assert held(ledger, "key-a") == NOTHING
+
+
+def test_a_shard_of_a_later_stage_holds_nothing_before_it_is_claimed(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]], [["b"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S, keys=["key-a"]).token
+    assert ledger.claim(execution_id, 1, 0, lease_s=LONG_S, keys=["key-b"]).held == NOTHING
+    ledger.commit(execution_id, 0, 0, token, [], done=True)
+    ledger.advance(execution_id, 1)
+    assert held(ledger, "key-a", "key-b") == NOTHING
+
+
+def test_an_attempt_that_begins_anew_holds_nothing_of_the_one_before(ledger: Ledger) -> None:
+    execution_id, _ = holding(ledger, "key-a")
+    ledger.cancel(execution_id)
+    ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=False)
+    ledger.start(execution_id, plan_of([["a"]]), lease_s=LONG_S)
+    assert held(ledger, "key-a") == NOTHING
+
+
 def test_a_shard_that_was_claimed_anew_holds_what_its_new_claim_asks_for(ledger: Ledger) -> None:
     execution_id, old = holding(ledger, "key-a", "key-b", lease_s=0.0)
     claim = ledger.claim(execution_id, 0, 0, lease_s=LONG_S, keys=["key-a"])

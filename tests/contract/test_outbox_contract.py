@@ -375,6 +375,7 @@ def test_what_is_put_aside_keeps_its_fields_and_the_reason(settings: Settings) -
         b"tenant": b"acme",
         b"execution": execution_id.encode(),
         b"nodes": b"a,b",
+        b"attempt": b"1",
     }
 
 

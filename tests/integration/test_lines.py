@@ -15,9 +15,9 @@ from qmtl.bootstrap import Stores, System, build, connect
 from qmtl.common.errors import GapTooLong, InvalidRequest
 from qmtl.common.settings import Settings
 from qmtl.common.timeline import MILLISECOND, format_time, parse_interval, parse_time
-from qmtl.models.execution import Execution, ExecutionState
+from qmtl.models.execution import ErrorRecord, Execution, ExecutionState
 from qmtl.sdk import Pipeline
-from tests.support.fabric import Fabric
+from tests.support.fabric import Fabric, Message
 from tests.support.pipeline import memory, submit, trigger, values
 from tests.support.servers import settings_of
 
@@ -238,6 +238,86 @@ def test_a_repair_that_fails_takes_the_result_of_its_bucket_away(
     assert histories(system, tenant) == in_order(closes_of() | {DAYS[1]: 7.0}, day(3), day(8))
 
 
+def break_a_repair_off(
+    system: System, stores: Stores, fabric: Fabric, tenant: str, how: str
+) -> Execution:
+    """Correct the second day and run it again, but break the repair of the day after off."""
+    deploy(system, fabric, tenant, CARRIED)
+    send(system, tenant, closes_of())
+    for number in range(3, 9):
+        run(system, fabric, tenant, number)
+    send(system, tenant, {DAYS[1]: 2.5})
+    trigger(system, tenant, strategy="lined", as_of_ns=parse_time(day(4)))
+    fabric.deliver(system, lose=lambda message: repairing(system, tenant, message) is not None)
+    found, _ = system.orchestrator.list_executions(tenant, strategy=None, before="", limit=99)
+    (repair,) = (each for each in found if each.cause.startswith("repair:"))
+    if how == "cancel":
+        system.orchestrator.cancel_execution(tenant, repair.id)
+    else:
+        stores.ledger.fail(repair.id, ErrorRecord(code="QMTL-404", message="It was too much."))
+        fabric.advance(tenant, repair.id, 0)  # as the reaper: it is to be settled
+    fabric.deliver(system)
+    return repair
+
+
+def repairing(system: System, tenant: str, message: Message) -> Execution | None:
+    """Return the repair that a message is about, if it is one."""
+    execution = system.orchestrator.get_status(tenant, str(message[1][1]))
+    return execution if execution.cause.startswith("repair:") else None
+
+
+def stale(system: System, tenant: str) -> dict[str, str]:
+    """Return of every binding the days whose points are stale, with the repair that was due."""
+    found = {}
+    for node in Pipeline.from_source(CARRIED).nodes:
+        history = system.orchestrator.get_history(
+            tenant, "lined", "development", node.name, count=99
+        )
+        for point, repair in zip(history.points, history.stale, strict=True):
+            if repair is not None:
+                found[f"{node.name} {format_time(point.bucket_ms * MILLISECOND)}"] = repair.id
+    return found
+
+
+@pytest.mark.parametrize("how", ["cancel", "fail"])
+def test_a_repair_that_is_broken_off_leaves_a_stale_point_that_the_next_trigger_mends(
+    system: System, stores: Stores, fabric: Fabric, tenant: str, how: str
+) -> None:
+    corrected = closes_of() | {DAYS[1]: 2.5}
+    repair = break_a_repair_off(system, stores, fabric, tenant, how)
+    assert histories(system, tenant, CARRIED) != in_order(corrected, day(3), day(8), CARRIED)
+    assert stale(system, tenant) == {f"{n} {day(5)}": repair.id for n in ("close", "top", "before")}
+    run(system, fabric, tenant, 9)
+    assert histories(system, tenant, CARRIED) == in_order(corrected, day(3), day(9), CARRIED)
+    assert stale(system, tenant) == {}
+    again = [e for e in executions(system, tenant) if e.cause == f"repair:{repair.id}"]
+    assert format_time(again[0].bucket_ns) == day(5)
+    run(system, fabric, tenant, 10)
+    assert [e for e in executions(system, tenant) if e.cause == f"repair:{repair.id}"] == again
+
+
+def test_a_repair_that_was_broken_off_is_mended_by_a_resume(
+    system: System, stores: Stores, fabric: Fabric, tenant: str
+) -> None:
+    repair = break_a_repair_off(system, stores, fabric, tenant, "cancel")
+    system.orchestrator.resume_execution(tenant, repair.id)
+    assert stale(system, tenant) == {}, "it runs again"
+    fabric.deliver(system)
+    corrected = closes_of() | {DAYS[1]: 2.5}
+    assert histories(system, tenant, CARRIED) == in_order(corrected, day(3), day(8), CARRIED)
+    assert stale(system, tenant) == {}
+
+
+def test_what_another_run_wrote_since_a_repair_was_broken_off_is_not_stale(
+    system: System, stores: Stores, fabric: Fabric, tenant: str
+) -> None:
+    repair = break_a_repair_off(system, stores, fabric, tenant, "cancel")
+    run(system, fabric, tenant, 5, "top")  # and close, which it reads
+    assert stale(system, tenant) == {f"before {day(5)}": repair.id}
+    run(system, fabric, tenant, 5)
+    assert stale(system, tenant) == {}
+
+
 def test_an_old_bucket_that_is_resumed_lands_behind_later_ones(
     system: System, fabric: Fabric, tenant: str
 ) -> None:
@@ -326,6 +406,40 @@ def test_whatever_lands_in_whatever_order_gives_what_an_in_order_run_gives(
     fabric.deliver(system)
     executions(system, tenant)
     assert histories(system, tenant) == in_order(closes, day(3), day(last))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_repairs_that_are_cancelled_at_random_are_made_good_by_a_later_bucket(
+    system: System, fabric: Fabric, tenant: str, seed: int
+) -> None:
+    chance = random.Random(seed)
+    deploy(system, fabric, tenant)
+    send(system, tenant, closes_of())
+    closes = closes_of()
+    for number in range(3, 11):
+        run(system, fabric, tenant, number)
+    for _ in range(6):
+        number = chance.randint(3, 10)
+        closes[DAYS[number - 3]] = chance.choice([1.0, 2.0, 7.0, 8.0])
+        send(system, tenant, {DAYS[number - 3]: closes[DAYS[number - 3]]})
+        trigger(system, tenant, strategy="lined", as_of_ns=parse_time(day(number)))
+        cancel_repairs(system, fabric, tenant, chance)
+    run(system, fabric, tenant, 11)
+    executions(system, tenant)
+    assert histories(system, tenant) == in_order(closes, day(3), day(11))
+
+
+def cancel_repairs(system: System, fabric: Fabric, tenant: str, chance: random.Random) -> None:
+    """Deliver everything, but cancel some of the repairs that are sent."""
+
+    def is_cancelled(message: Message) -> bool:
+        found = repairing(system, tenant, message)
+        if found is None or found.state.ended or chance.random() < 0.6:
+            return False
+        system.orchestrator.cancel_execution(tenant, found.id)
+        return False
+
+    fabric.deliver(system, lose=is_cancelled)
 
 
 def recover(system: System, stores: Stores, fabric: Fabric) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -186,6 +186,11 @@ def failed(node_id: str, *, key: str = "", place: HistoryPlace | None = None) ->
     """Return the commit of a node that raised."""
     record = NodeRecord(node_id=node_id, state=NodeState.FAILED, error=ERROR)
     return NodeCommit(record, None, key, place)
+
+
+def attempted(node: NodeCommit, attempt: int) -> NodeCommit:
+    """Return the same commit by a later attempt."""
+    return replace(node, record=msgspec.structs.replace(node.record, attempt=attempt))
 
 
 def waited_for(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from secrets import token_hex
 
+from msgspec.structs import replace
+
 from qmtl.common.codec import digest
 from qmtl.common.timeline import floor_bucket
 from qmtl.models.execution import Execution
 from qmtl.models.strategy import StrategySpec, StrategyVersion
 
 IN_TURN = "bucket"  # the cause of a bucket that runs because its time has come
+REPAIR = "repair:"  # begins the cause of one that follows what landed before it
 
 
 def new_execution(
@@ -51,6 +54,33 @@ def new_execution(
         created_ms=at_ms,
         ordered=not adhoc and has_windows(version.spec),
     )
+
+
+def repair_of(
+    version: StrategyVersion,
+    earlier: Execution,
+    *,
+    repairs_ns: int,
+    cause: str,
+    by: str,
+    at_ms: int,
+) -> Execution:
+    """Return what computes the bucket of an earlier execution again, with the active version.
+
+    An equal cause gives an equal id.
+    """
+    known = {node.name for node in version.spec.nodes}
+    repair = new_execution(
+        version,
+        environment=earlier.environment,
+        adhoc=False,
+        as_of_ns=earlier.as_of_ns,
+        targets=earlier.targets if known.issuperset(earlier.targets) else (),
+        cause=cause,
+        by=by,
+        at_ms=at_ms,
+    )
+    return replace(repair, repairs_ns=repairs_ns)
 
 
 def replay_of(

@@ -181,6 +181,24 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """An execution whose turn it is in its line; ``priority`` is its own."""
+
+    tenant: str
+    execution_id: str
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class MostOpen:
+    """Bounds on executions that have not ended: in the whole cell, and of one tenant; None for
+    none."""
+
+    in_all: int | None = None
+    of_tenant: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Landed:
     """What an ordered execution that has ended left to compare with later buckets of its line.
 
@@ -234,7 +252,11 @@ class Ledger(Protocol):
         """Return once the server answered."""
 
     def create(
-        self, execution: Execution, inputs: Mapping[str, bytes], *, most_open: int | None = None
+        self,
+        execution: Execution,
+        inputs: Mapping[str, bytes],
+        *,
+        most_open: MostOpen | None = None,
     ) -> tuple[Execution, bool]:
         """Keep a new execution with its inline inputs (variable -> encoded points).
 
@@ -245,7 +267,8 @@ class Ledger(Protocol):
             The execution that has this id, and whether it is the new one.
 
         Raises:
-            Overloaded: It would be new, and ``most_open`` executions have not ended.
+            Overloaded: It would be new, and as many executions have not ended as a bound of
+                ``most_open`` says; the tenant's is looked at first.
         """
 
     def get(self, tenant: str, execution_id: str) -> Execution:
@@ -322,8 +345,8 @@ class Ledger(Protocol):
         """End an execution that has not ended as CANCELLED, with its open nodes. Returns whether it
         did; leases of it are refused from now on."""
 
-    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
-        """Return tenant and id of the execution whose turn it is in the line of an ordered one.
+    def next_of_line(self, execution_id: str) -> Following | None:
+        """Return the execution whose turn it is in the line of an ordered one.
 
         It is to run, or has ended and is to be settled. None where it is not ordered, or where none
         waits or one runs. Whatever ends an ordered
@@ -357,13 +380,21 @@ class Ledger(Protocol):
         Returns False, and changes nothing, where the heir has left the line.
         """
 
+    def unrepaired(self, line: Line) -> list[Execution]:
+        """Return the repairs of an ordered line that were ended before they ran out, by bucket.
+
+        Cancelled or failed as a whole, they left points that rest on results which are no more. One
+        is off the list while it is open again, and once something ran out, or another repair was
+        ended so, at its bucket for all that it was to compute.
+        """
+
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:
         """Make an execution that has ended PENDING again, as attempt ``attempt + 1``.
 
-        The records of the nodes to clear are gone; the others stay, and so does the plan until the
-        next ``start``. Values stay until a commit of their node: histories may name them. It
-        becomes due. Returns False, and changes nothing, where it has not ended or has another
-        attempt.
+        The records of the nodes to clear are gone but for ``cleared``; the others stay, and so does
+        the plan until the next ``start``. Values stay until a commit of their node: histories may
+        name them. It becomes due. Returns False, and changes nothing, where it has not ended or has
+        another attempt.
 
         Args:
             execution_id: Which one.
@@ -449,6 +480,12 @@ class Ledger(Protocol):
 
     def records(self, execution_id: str) -> dict[str, NodeRecord]:
         """Return the record of every node that is committed, by node id."""
+
+    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
+        """Return the records that were committed and then cleared, by their attempt and node id.
+
+        A record is there or among ``records``: read it after these.
+        """
 
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
         """Return the record of each (execution id, node id) that is committed, None for others.

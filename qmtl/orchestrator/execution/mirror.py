@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from qmtl.common.codec import decode, digest
-from qmtl.common.errors import CorruptValue, QmtlError, Refused, Unavailable, UnknownExecution
-from qmtl.common.timeline import format_interval, format_time
-from qmtl.models.execution import Execution, NodeRecord, Plan, PlannedNode
+from qmtl.common.errors import QmtlError, Refused, Unavailable, UnknownExecution
+from qmtl.models.execution import Execution, NodeRecord
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.outbox import Outbox, OutboxEntry
 from qmtl.orchestrator.execution.recent import Recents
+from qmtl.orchestrator.execution.result_document import (
+    INLINE_LIMIT_BYTES,
+    dedupe_id,
+    result_document,
+)
 from qmtl.orchestrator.execution.result_topic import ResultTopic, TopicRecord
 from qmtl.orchestrator.execution.topic_watch import TopicWatch
 
 BATCH = 200
-INLINE_LIMIT_BYTES = 256 * 1024  # of a value, and of the JSON that it makes
 READ_NODES = 64  # values that are read at once
 SEND_BYTES = 8 * 1024 * 1024  # records that are held at once
-WHOLE_NUMBERS = range(-(2**63), 2**64)  # that readers of JSON can be expected to take
 IDLE_S = 15.0  # after so long an entry of another mirror is taken over, or tried once more
 TRIES = 5  # of an entry that cannot be told
 REASON_LENGTH = 500
@@ -34,6 +32,14 @@ log = logging.getLogger("qmtl.mirror")
 
 class _Untold(Exception):
     """The ledger no longer has what an entry speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A record that was committed; ``cleared`` says that a later attempt runs its node again."""
+
+    record: NodeRecord
+    cleared: bool
 
 
 class Mirror:
@@ -123,34 +129,68 @@ class Mirror:
         if plan is None:
             raise _Untold("It has no plan any more.")
         published = self._published(execution)
-        found = self._ledger.records(execution.id)
-        node_ids = [node_id for entry in entries for node_id in entry.node_ids]
-        if execution.attempt > 1:  # a later attempt cleared some, and tells them in its own entries
-            node_ids = [node_id for node_id in node_ids if node_id in found]
-        elif any(node_id not in found for node_id in node_ids):
-            raise _Untold("Records of its nodes are gone.")
+        told = self._told(entries)
         nodes = {node.node_id: node for node in plan.nodes}
-        for start in range(0, len(node_ids), READ_NODES):
-            piece = node_ids[start : start + READ_NODES]
-            # A large value goes by reference, so it is not even read.
-            small = [n for n in piece if (found[n].size or 0) <= INLINE_LIMIT_BYTES]
-            small = [n for n in small if found[n].state.has_result]
-            asked = [(execution.id, n, found[n].digest or "") for n in small]
-            values = dict(zip(small, self._ledger.values_of(asked) if asked else [], strict=True))
-            if None in values.values():  # or a later attempt came to others since
-                raise _Untold("Values of its nodes are gone.")
-            for node_id in piece:
-                for name in nodes[node_id].names:
-                    record = found[node_id]
+        for start in range(0, len(told), READ_NODES):
+            piece = told[start : start + READ_NODES]
+            values = self._values(execution.id, [each.record for each in piece])
+            for each in piece:
+                record = each.record
+                value = values.get((record.node_id, record.digest or ""))
+                lacks = value is None and record.state.has_result
+                if lacks and not each.cleared and _is_small(record):
+                    raise _Untold("Values of its nodes are gone.")  # or a later attempt's since
+                node = nodes[record.node_id]
+                for name in node.names:
                     body = result_document(
-                        execution, plan, nodes[node_id], name, record, values.get(node_id)
+                        execution, plan, node, name, record, value, replaced=lacks and each.cleared
                     )
                     headers = {
                         "content-type": CONTENT_TYPE,
                         "dedupe-id": dedupe_id(execution.id, record.attempt, name),
                     }
                     for topic in self._topics(execution, published.get(name)):
-                        yield TopicRecord(topic=topic, key=node_id, value=body, headers=headers)
+                        yield TopicRecord(
+                            topic=topic, key=record.node_id, value=body, headers=headers
+                        )
+
+    def _told(self, entries: Sequence[OutboxEntry]) -> list[_Told]:
+        """Return the records that entries of one execution speak of, whatever cleared them since.
+
+        Those of now are read before those that were cleared, which a record may join meanwhile.
+        """
+        wanted = [(entry.attempt, node_id) for entry in entries for node_id in entry.node_ids]
+        records = self._ledger.records(entries[0].execution_id)
+        now = {(record.attempt, record.node_id): record for record in records.values()}
+        known = now.keys() >= set(wanted)
+        cleared = {} if known else self._ledger.cleared(entries[0].execution_id)
+        told = [
+            _Told(now[key], cleared=False) if key in now else _Told(cleared[key], cleared=True)
+            for key in wanted
+            if key in now or key in cleared
+        ]
+        if len(told) < len(wanted):
+            raise _Untold("Records of its nodes are gone.")
+        return told
+
+    def _values(
+        self, execution_id: str, records: Sequence[NodeRecord]
+    ) -> dict[tuple[str, str], bytes]:
+        """Return the values of records by node and digest, as far as they are still there.
+
+        A large one goes by reference, so it is not even read.
+        """
+        asked = [
+            (execution_id, record.node_id, record.digest or "")
+            for record in records
+            if record.state.has_result and _is_small(record)
+        ]
+        found = self._ledger.values_of(asked) if asked else []
+        return {
+            (node_id, wanted): value
+            for (_, node_id, wanted), value in zip(asked, found, strict=True)
+            if value is not None
+        }
 
     def _published(self, execution: Execution) -> dict[str, str]:
         """Return the further topic of each binding that declares one."""
@@ -195,83 +235,5 @@ def _by_execution(entries: Sequence[OutboxEntry]) -> list[list[OutboxEntry]]:
     return list(groups.values())
 
 
-def dedupe_id(execution_id: str, attempt: int, binding: str) -> str:
-    """Return what two records of the same result have in common, 32 hex characters."""
-    return digest(f"{execution_id}\n{attempt}\n{binding}".encode())
-
-
-def result_document(
-    execution: Execution,
-    plan: Plan,
-    node: PlannedNode,
-    name: str,
-    record: NodeRecord,
-    value: bytes | None,
-) -> bytes:
-    """Return the JSON of one binding's result, as it stands on the topic."""
-    document: dict[str, Any] = {
-        "execution_id": execution.id,
-        "attempt": record.attempt,
-        "strategy": execution.strategy,
-        "version": execution.version,
-        "environment": execution.environment,
-        "binding": name,
-        "node_id": node.node_id,
-        "interval": None if node.interval_ns is None else format_interval(node.interval_ns),
-        "bucket": format_time(node.bucket_ns(execution.as_of_ns)),
-        "as_of": format_time(execution.as_of_ns),
-        "revision": max((pin.revision for pin in plan.pins), default=0),
-        "state": str(record.state),
-        "digest": record.digest,
-    }
-    if record.error is not None:
-        document["error"] = {"code": record.error.code, "message": record.error.message}
-    if not record.state.has_result:
-        return _json(document)
-    with suppress(_NotJson):
-        body = _json(document | {"value": _plain(value)})
-        if len(body) <= INLINE_LIMIT_BYTES:
-            return body
-    return _json(document | {"value_ref": f"/v1/executions/{execution.id}/results/{name}"})
-
-
-class _NotJson(Exception):
-    """A value goes by reference."""
-
-
-def _plain(data: bytes | None) -> object:
-    if data is None or len(data) > INLINE_LIMIT_BYTES:
-        raise _NotJson
-    try:
-        value = decode(data)
-    except CorruptValue as error:
-        raise _NotJson from error
-    if not is_json(value):
-        raise _NotJson
-    return value
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-
-
-def is_json(value: object) -> bool:
-    """Whether JSON says a value without loss of kind: no NaN, tuple, bytes, time or array."""
-    pending: list[object] = [value]
-    while pending:
-        match pending.pop():
-            case None | bool() | str():
-                pass
-            case int() as number:
-                if number not in WHOLE_NUMBERS:
-                    return False
-            case float() as number:
-                if not math.isfinite(number):
-                    return False
-            case list() as items:
-                pending.extend(items)
-            case dict() as items:
-                pending.extend(items.values())
-            case _:
-                return False
-    return True
+def _is_small(record: NodeRecord) -> bool:
+    return (record.size or 0) <= INLINE_LIMIT_BYTES

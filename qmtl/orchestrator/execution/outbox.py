@@ -13,7 +13,7 @@ MOST_PUT_ASIDE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """One commit: ``entry_id`` is the outbox's own, ``node_ids`` are what it wrote.
+    """One commit: ``entry_id`` is the outbox's own, ``node_ids`` are what it wrote, in ``attempt``.
 
     ``rewinds`` says how often the outbox had been rewound when the entry was read.
     """
@@ -23,6 +23,7 @@ class OutboxEntry:
     execution_id: str
     node_ids: tuple[str, ...]
     rewinds: int = 0
+    attempt: int = 1
 
 
 class Outbox(Protocol):

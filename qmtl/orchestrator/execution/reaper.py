@@ -8,6 +8,7 @@ from qmtl.common.errors import DEADLINE_PASSED, Unavailable
 from qmtl.models.execution import ErrorRecord
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.ledger import Due, Ledger
+from qmtl.orchestrator.execution.succession import send_next
 from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore
 
@@ -92,9 +93,7 @@ class Reaper:
     def _send(self, due: Due) -> None:
         if due.expired:
             self._ledger.fail(due.execution_id, EXPIRED)
-            following = self._ledger.next_of_line(due.execution_id)
-            if following is not None:
-                self._dispatcher.advance(*following, 0, priority=due.priority)
+            send_next(self._ledger, self._dispatcher, due.execution_id)
         elif due.shards:
             self._dispatcher.shards(
                 due.tenant, due.execution_id, due.stage, due.shards, priority=due.priority

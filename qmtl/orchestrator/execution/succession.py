@@ -20,7 +20,7 @@ from qmtl.models.datanode import WindowInput
 from qmtl.models.execution import Execution, Lookup, lookup_key
 from qmtl.models.strategy import StrategyVersion
 from qmtl.orchestrator.dispatcher import Dispatcher
-from qmtl.orchestrator.execution.creation import new_execution
+from qmtl.orchestrator.execution.creation import REPAIR, repair_of
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.ledger import Landed, Ledger
 from qmtl.orchestrator.execution.lookups import lookup_digest
@@ -78,9 +78,7 @@ class Succession:
             except Exception:
                 log.exception("What execution %s changed was compared with nothing.", execution.id)
                 self._ledger.settle(execution.id)
-            following = self._ledger.next_of_line(execution.id)
-            if following is not None:
-                self._dispatcher.advance(*following, 0, priority=execution.priority)
+            send_next(self._ledger, self._dispatcher, execution.id)
 
     def _settle(self, execution: Execution) -> None:
         """Let the first later bucket that would read something else now be computed again.
@@ -145,18 +143,15 @@ class Succession:
         self, earlier: Execution, landed: Execution, version: StrategyVersion, changed_ms: int
     ) -> Execution:
         """Return what computes a bucket again; the same bucket once for whatever landed."""
-        known = {node.name for node in version.spec.nodes}
-        repair = new_execution(
+        repair = repair_of(
             version,
-            environment=landed.environment,
-            adhoc=False,
-            as_of_ns=earlier.as_of_ns,
-            targets=earlier.targets if known.issuperset(earlier.targets) else (),
+            earlier,
+            repairs_ns=changed_ms * MILLISECOND,
             cause=_cause(landed),
             by=landed.by,
             at_ms=self._clock_ms(),
         )
-        return replace(repair, repairs_ns=changed_ms * MILLISECOND, priority=landed.priority)
+        return replace(repair, priority=landed.priority)
 
     def _seen(
         self, earlier: Execution, repair: Execution, version: StrategyVersion, changed_ms: int
@@ -179,11 +174,18 @@ class Succession:
         )
 
 
+def send_next(ledger: Ledger, dispatcher: Dispatcher, execution_id: str) -> None:
+    """Send the execution whose turn it is in the line of one that ended, by its own priority."""
+    found = ledger.next_of_line(execution_id)
+    if found is not None:
+        dispatcher.advance(found.tenant, found.execution_id, 0, priority=found.priority)
+
+
 def _cause(landed: Execution) -> str:
     """Return the cause of repairs: what landed first; a repair hands on its own."""
     if landed.attempt > 1:
-        return f"repair:{landed.id}.{landed.attempt}"
-    return landed.cause if landed.cause.startswith("repair:") else f"repair:{landed.id}"
+        return f"{REPAIR}{landed.id}.{landed.attempt}"
+    return landed.cause if landed.cause.startswith(REPAIR) else f"{REPAIR}{landed.id}"
 
 
 def _counts(version: StrategyVersion) -> Mapping[str, Mapping[str, int]]:

@@ -17,14 +17,15 @@ from qmtl.graph.dag import Dag
 from qmtl.models.execution import Execution, ExecutionState, Plan
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.creation import replay_of
-from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger import Ledger, MostOpen
 from qmtl.orchestrator.execution.shape import upstream_of
+from qmtl.orchestrator.execution.succession import send_next
 
 
 class ControlService:
     """Stops executions, and runs them again. Every method may raise ``UnknownExecution``."""
 
-    def __init__(self, ledger: Ledger, dispatcher: Dispatcher, *, most_open: int) -> None:
+    def __init__(self, ledger: Ledger, dispatcher: Dispatcher, *, most_open: MostOpen) -> None:
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._most_open = most_open
@@ -39,7 +40,8 @@ class ControlService:
         """
         execution = self._ledger.get(tenant, execution_id)
         if not execution.state.ended and self._ledger.cancel(execution_id):
-            self._send_next(execution_id)
+            with suppress(Unavailable):  # it is due: the reaper sends it
+                send_next(self._ledger, self._dispatcher, execution_id)
         execution = self._ledger.get(tenant, execution_id)
         if execution.state is ExecutionState.CANCELLED:
             return execution
@@ -161,13 +163,6 @@ class ControlService:
     def _send(self, execution: Execution) -> None:
         with suppress(Unavailable):  # it is due: the reaper sends it
             self._dispatcher.advance(execution.tenant, execution.id, 0, priority=execution.priority)
-
-    def _send_next(self, execution_id: str) -> None:
-        """Let the next one of its line go on, where it is ordered."""
-        following = self._ledger.next_of_line(execution_id)
-        if following is not None:
-            with suppress(Unavailable):
-                self._dispatcher.advance(*following, 0)
 
 
 def _is_repeat(execution: Execution, attempt: int | None) -> bool:

@@ -14,7 +14,8 @@ from qmtl.common.errors import GapTooLong
 from qmtl.common.timeline import MILLISECOND, floor_bucket, format_interval, format_time
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution
-from qmtl.models.strategy import StrategySpec
+from qmtl.models.strategy import StrategySpec, StrategyVersion
+from qmtl.orchestrator.execution.creation import REPAIR, repair_of
 from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger
 from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms
 from qmtl.registry.db.point_store import PointStore
@@ -80,6 +81,28 @@ class GapService:
         if count > self._most_buckets:
             raise self._too_long(execution, at_ns, step, spans, count)
         return [each for span in spans for each in span if each not in done]
+
+    def repairs(
+        self, execution: Execution, version: StrategyVersion, start_ns: int | None
+    ) -> list[Execution]:
+        """Return what does the repairs before an ordered execution that were broken off.
+
+        None is of a bucket before ``start_ns``, as of ``before``; one that was returned before and
+        has not ended has the same id again.
+        """
+        return [
+            repair_of(
+                version,
+                each,
+                repairs_ns=each.bucket_ns if each.repairs_ns is None else each.repairs_ns,
+                cause=f"{REPAIR}{each.id}",
+                by=execution.by,
+                at_ms=execution.created_ms,
+            )
+            for each in self._ledger.unrepaired(execution.line)
+            if each.bucket_ns < execution.bucket_ns
+            and (start_ns is None or each.bucket_ns >= start_ns)
+        ]
 
     def _asked(
         self, execution: Execution, from_ns: int | None = None, until_ns: int | None = None

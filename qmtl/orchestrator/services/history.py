@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qmtl.common.errors import UnknownTarget
-from qmtl.common.timeline import MILLISECOND
+from qmtl.common.errors import UnknownExecution, UnknownTarget
+from qmtl.common.timeline import MILLISECOND, floor_bucket
 from qmtl.models.datanode import NodeSpec
-from qmtl.models.execution import HistoryPoint, Line
+from qmtl.models.execution import Execution, HistoryPoint, Line
+from qmtl.models.strategy import StrategySpec
 from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger
+from qmtl.orchestrator.execution.shape import required
 from qmtl.registry.api import Registry
 
 
@@ -23,6 +26,8 @@ class NodeHistory:
         origin_ns: Its first bucket, where the strategy has windows; else None.
         points: A result for each bucket.
         replaced: For each point, what stood there before, latest first.
+        stale: For each point, the repair that was to compute it again and was broken off, if any:
+            it rests on results that are no more.
     """
 
     binding: str
@@ -31,6 +36,7 @@ class NodeHistory:
     origin_ns: int | None
     points: tuple[HistoryPoint, ...]
     replaced: tuple[tuple[HistoryPoint, ...], ...]
+    stale: tuple[Execution | None, ...]
 
 
 class HistoryService:
@@ -75,7 +81,33 @@ class HistoryService:
             origin_ns=None if origin is None else origin * MILLISECOND,
             points=tuple(points),
             replaced=tuple(map(tuple, replaced)),
+            stale=self._stale(line, spec, node, points),
         )
+
+    def _stale(
+        self, line: Line, spec: StrategySpec, node: NodeSpec, points: Sequence[HistoryPoint]
+    ) -> tuple[Execution | None, ...]:
+        """Return for each point the repair that was broken off before it came to it."""
+        broken_off = {
+            floor_bucket(each.as_of_ns, node.interval_ns) // MILLISECOND: each
+            for each in self._ledger.unrepaired(line)
+            if _concerns(each, spec, node)
+        }
+        found = [broken_off.get(point.bucket_ms) for point in points]
+        return tuple(
+            repair if repair is not None and self._is_older(point, repair) else None
+            for point, repair in zip(points, found, strict=True)
+        )
+
+    def _is_older(self, point: HistoryPoint, repair: Execution) -> bool:
+        """Whether a point is neither a repair's own nor of an execution that began after it."""
+        if point.execution_id == repair.id:
+            return False
+        try:
+            wrote = self._ledger.get(repair.tenant, point.execution_id)
+        except UnknownExecution:
+            return True
+        return (wrote.started_ms or 0) < (repair.ended_ms or 0)
 
     def _points(
         self, line: Line, node: NodeSpec, count: int, start_ns: int | None, end_ns: int | None
@@ -92,3 +124,11 @@ class HistoryService:
         return found, self._ledger.replaced(
             line, node.node_id, interval_ms=interval_ms, buckets_ms=buckets
         )
+
+
+def _concerns(repair: Execution, spec: StrategySpec, node: NodeSpec) -> bool:
+    """Whether a repair was to compute a node, as far as its targets are known now."""
+    try:
+        return node in required(spec, repair.targets)
+    except UnknownTarget:
+        return True

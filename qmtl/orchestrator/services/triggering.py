@@ -32,7 +32,7 @@ from qmtl.orchestrator.execution.inputs import (
     missing,
     points_from_inputs,
 )
-from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger import Ledger, MostOpen
 from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms, window_of
 from qmtl.orchestrator.execution.shape import SourceKey, required
 from qmtl.orchestrator.services.gaps import GapService
@@ -64,7 +64,7 @@ class TriggerService:
         dispatcher: Dispatcher,
         gaps: GapService,
         *,
-        most_open: int,
+        most_open: MostOpen,
     ) -> None:
         self._registry = registry
         self._points = points
@@ -193,7 +193,7 @@ class TriggerService:
             execution.tenant, execution.strategy, str(execution.environment)
         )
         start_ns = None if deployment is None else deployment.start_ns
-        return [
+        lacking = [
             new_execution(
                 version,
                 environment=execution.environment,
@@ -206,6 +206,8 @@ class TriggerService:
             )
             for bucket_ns in self._gaps.before(execution, version.spec, nodes, start_ns)
         ]
+        repairs = self._gaps.repairs(execution, version, start_ns)
+        return sorted(lacking + repairs, key=lambda each: each.bucket_ns)
 
     def _send(self, execution: Execution) -> None:
         with suppress(Unavailable):  # it is kept: the reaper sends it

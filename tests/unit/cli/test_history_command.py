@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from qmtl.common.errors import GapTooLong, InvalidRequest, UnknownTarget
+from qmtl.models.execution import Execution, ExecutionState, Line
+from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.sdk.client import Client
 from tests.support.shell import Shell
 from tests.unit.sdk.served import Served
@@ -62,6 +65,29 @@ def test_a_history_is_read_in_part_and_tells_what_was_replaced(
         later = client.get_history("counting", "staging", "total", start="2026-01-04")
         assert later["points"] == []
         assert later["origin"] == "2026-01-02T00:00:00Z"
+
+
+def test_a_history_tells_which_results_a_repair_did_not_come_to(
+    counting: Shell, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("trigger", "counting", "-e", "staging", "--wait", "--as-of", "2026-01-03")
+    assert counting(*asked).exit_code == 0
+
+    def broken_off(ledger: MemoryLedger, line: Line) -> list[Execution]:
+        found, _ = ledger.page(line.tenant, strategy="counting", before="", limit=9)
+        latest = max(found, key=lambda each: each.bucket_ns)
+        ended_ms = (latest.ended_ms or 0) + 1
+        changes = {"id": "f" * 32, "state": ExecutionState.CANCELLED, "ended_ms": ended_ms}
+        return [msgspec.structs.replace(latest, **changes)]
+
+    monkeypatch.setattr(MemoryLedger, "unrepaired", broken_off)
+    shown = counting("history", "counting", "total", "-e", "staging").stdout
+    lines = [line for line in shown.splitlines() if line.startswith("2026-")]
+    assert [f"repair {'f' * 32} is CANCELLED" in line for line in lines] == [True, False]
+    with Client(served.url, served.key) as client:
+        points = client.get_history("counting", "staging", "total")["points"]
+    stale = {"execution_id": "f" * 32, "state": "CANCELLED", "error": None}
+    assert [point["stale"] for point in points] == [stale, None]
 
 
 def test_a_history_that_is_not_there_is_told_so(counting: Shell, served: Served) -> None:

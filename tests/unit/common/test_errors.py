@@ -31,7 +31,7 @@ def test_every_class_has_a_code_of_its_own() -> None:
         InvalidRequest("Bad.", fields={"as_of": ["No time."]}),
         Unavailable("redis", "It does not answer."),
         errors.Refused("kafka", "It takes no such topic."),
-        errors.Overloaded("Too many wait.", retry_after_s=5),
+        errors.Overloaded("Too many wait.", retry_after_s=5, bound="tenant"),
         StrategyRejected([Problem("QMTL-101", "No.", 3, 1, "Write it so.")]),
     ],
     ids=lambda e: type(e).__name__,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from qmtl.common.errors import GapTooLong
 from qmtl.common.timeline import format_time, parse_time
@@ -119,6 +120,25 @@ def test_buckets_before_a_source_had_a_point_are_passed_over() -> None:
     assert (lacks[0], len(lacks)) == ("01-01T01", 25)
     lab.points = MemoryPointStore()
     assert lab.lacks("2026-01-02T02:00:00Z", "2025-12-30T00:00:00Z") == []
+
+
+def test_repairs_that_were_broken_off_are_due_before_later_buckets_from_the_start_on() -> None:
+    lab = Lab()
+    times = ("2026-01-02T03:00:00Z", "2026-01-02T05:00:00Z", "2026-01-02T07:00:00Z")
+    for time in times:
+        repair = replace(lab.execution(time), id=time, repairs_ns=parse_time(FIRST))
+        lab.ledger.create(repair, {})
+        lab.ledger.cancel(time)
+    service = GapService(lab.ledger, lab.points, most_buckets=lab.most)
+    execution = lab.execution("2026-01-02T07:30:00Z")
+    found = service.repairs(execution, lab.version, parse_time(times[1]))
+    assert [(each.cause, each.bucket_ns) for each in found] == [
+        (f"repair:{times[1]}", parse_time(times[1]))
+    ]
+    assert found[0].repairs_ns == parse_time(FIRST)
+    assert service.repairs(execution, lab.version, parse_time(times[1])) == found, "with equal ids"
+    causes = [each.cause for each in service.repairs(execution, lab.version, None)]
+    assert causes == [f"repair:{time}" for time in times[:2]]
 
 
 def test_weeks_begin_on_monday() -> None:

@@ -11,17 +11,20 @@ from msgspec.structs import replace
 
 from qmtl.common.codec import digest, encode
 from qmtl.common.errors import Refused
-from qmtl.models.execution import NodeRecord, NodeState
+from qmtl.models.execution import Execution, NodeRecord, NodeState, Plan
 from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.execution.memory.result_topic import MemoryResultTopic
 from qmtl.orchestrator.execution.mirror import (
     BATCH,
     IDLE_S,
-    INLINE_LIMIT_BYTES,
     Mirror,
-    result_document,
 )
 from qmtl.orchestrator.execution.recent import Recents
+from qmtl.orchestrator.execution.result_document import (
+    INLINE_LIMIT_BYTES,
+    dedupe_id,
+    result_document,
+)
 from qmtl.orchestrator.execution.result_topic import ResultTopic, TopicRecord
 from qmtl.orchestrator.execution.shape import Limits
 from qmtl.registry.api import Registry
@@ -31,11 +34,14 @@ from qmtl.registry.db.memory.state_store import MemoryStateStore
 from tests.support.ledgers import (
     HandClock,
     LedgerUnderTest,
+    attempted,
+    failed,
     memory_ledger,
     new_execution,
     plan_of,
     planned_node,
     reuse,
+    started,
     succeeded,
 )
 from tests.support.registry import make_node, make_spec, make_version
@@ -248,6 +254,87 @@ def test_what_was_reused_is_mirrored_with_its_value() -> None:
         (source, "SUCCEEDED", 7),
         (execution.id, "REUSED", 7),
     ]
+
+
+def run_again(subject: LedgerUnderTest, execution_id: str, value: bytes) -> None:
+    """Compute node a of an execution that ended once more."""
+    ledger = subject.ledger
+    ledger.start(execution_id, plan_of([["a"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    nodes = [attempted(succeeded("a", value, digest(value)), 2)]
+    ledger.commit(execution_id, 0, 0, token, nodes, done=True)
+
+
+def documents(topic: MemoryResultTopic) -> list[dict[str, Any]]:
+    return [json.loads(r.value) for r in topic.read_all("results", idle_s=0.0, limit=10)]
+
+
+def computed(subject: LedgerUnderTest, value: bytes) -> str:
+    """Commit node a of a new execution with the digest of its value."""
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    ledger.commit(execution_id, 0, 0, token, [succeeded("a", value, digest(value))], done=True)
+    return execution_id
+
+
+def test_a_result_that_a_later_attempt_clears_before_it_was_mirrored_is_told() -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    execution_id = computed(subject, encode(1))
+    subject.ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=True)
+    carry(subject, topic)
+    assert [(d["attempt"], d["state"], d["value"]) for d in documents(topic)] == [
+        (1, "SUCCEEDED", 1)
+    ]
+    run_again(subject, execution_id, encode(2))
+    carry(subject, topic)
+    assert [(d["attempt"], d["value"]) for d in documents(topic)] == [(1, 1), (2, 2)]
+    assert subject.outbox.backlog() == 0
+
+
+def test_a_result_that_a_later_attempt_replaced_before_it_was_mirrored_is_told_once() -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    execution_id = computed(subject, encode(1))
+    subject.ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=True)
+    run_again(subject, execution_id, encode(2))
+    carry(subject, topic)
+    first, second = documents(topic)
+    assert (first["attempt"], first["digest"], first["replaced"]) == (1, digest(encode(1)), True)
+    assert not first.keys() & {"value", "value_ref"}, "its value is gone, and the next's is not its"
+    assert (second["attempt"], second["value"]) == (2, 2)
+    ids = [r.headers["dedupe-id"] for r in topic.read_all("results", idle_s=0.0, limit=10)]
+    assert ids == [dedupe_id(execution_id, attempt, "name_a") for attempt in (1, 2)]
+
+
+def test_a_failure_that_was_resumed_before_it_was_mirrored_is_told() -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    ledger.commit(execution_id, 0, 0, token, [failed("a")], done=True)
+    ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=False)
+    run_again(subject, execution_id, encode(2))
+    carry(subject, topic)
+    told = [(d["attempt"], d["state"], "error" in d) for d in documents(topic)]
+    assert told == [(1, "FAILED", True), (2, "SUCCEEDED", False)]
+
+
+def test_a_retry_between_two_reads_of_the_mirror_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ledger = subject.ledger
+    execution_id = computed(subject, encode(1))
+    plan = Recents.plan
+
+    def late(recent: Recents, execution: Execution) -> Plan | None:
+        found = plan(recent, execution)
+        ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=True)
+        return found
+
+    monkeypatch.setattr(Recents, "plan", late)
+    carry(subject, topic)
+    assert [(d["attempt"], d["value"]) for d in documents(topic)] == [(1, 1)]
 
 
 def test_a_broker_that_lost_its_data_gets_everything_retained_anew() -> None:

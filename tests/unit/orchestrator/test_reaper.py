@@ -56,6 +56,19 @@ def test_what_is_sent_again_keeps_its_priority() -> None:
     assert fabric.waiting == [("advance", (execution.id, Priority.HIGH))]
 
 
+def test_what_follows_one_whose_time_is_over_is_sent_with_its_own_priority() -> None:
+    under, fabric, state = memory_ledger(), PriorityFabric(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0)
+    late = new_execution(ordered=True, priority=Priority.LOW, expires_s=1.0)
+    following = new_execution(ordered=True, priority=Priority.HIGH, bucket_ns=late.bucket_ns + 1)
+    for each in (late, following):
+        under.ledger.create(each, {})
+    under.pass_time(2.0)
+    reaper.look(now_ms=0)
+    assert fabric.waiting == [("advance", (following.id, Priority.HIGH))]
+
+
 def test_a_submission_that_waits_is_sent_once_in_each_deadline() -> None:
     state, fabric = MemoryStateStore(), Fabric()
     registry = Registry(MemoryGraphStore(), state, MemoryPointStore())

@@ -11,7 +11,7 @@ from qmtl.bootstrap import Stores, System, build
 from qmtl.common.errors import Unavailable
 from qmtl.common.settings import Settings
 from qmtl.common.timeline import parse_time
-from qmtl.models.execution import Execution, ExecutionState
+from qmtl.models.execution import Execution, ExecutionState, Priority
 from qmtl.orchestrator.execution.succession import Succession
 from tests.support.fabric import Fabric
 from tests.support.pipeline import deploy, memory, trigger
@@ -65,6 +65,38 @@ def landed(system: System, stores: Stores, fabric: Fabric) -> tuple[Execution, E
 def states(system: System) -> set[ExecutionState]:
     found, _ = system.orchestrator.list_executions("acme", strategy=None, before="", limit=99)
     return {each.state for each in found}
+
+
+class PriorityFabric(Fabric):
+    """Notes the priority with which each execution was sent last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: dict[str, Priority] = {}
+
+    def advance(
+        self, tenant: str, execution_id: str, stage: int, *, priority: Priority = Priority.NORMAL
+    ) -> None:
+        self.sent[execution_id] = priority
+        super().advance(tenant, execution_id, stage, priority=priority)
+
+
+@pytest.mark.parametrize("how", ["run", "cancel"])
+def test_what_follows_is_sent_with_its_own_priority(stores: Stores, how: str) -> None:
+    fabric = PriorityFabric()
+    system = build(Settings(), fabric, stores=stores)
+    deploy(system, fabric, "acme", COUNTED)
+    first, second = (
+        trigger(system, "acme", "counted", as_of_ns=parse_time(day), priority=priority)
+        for day, priority in ((DAYS[1], Priority.LOW), (DAYS[2], Priority.HIGH))
+    )
+    fabric.sent.clear()
+    if how == "run":
+        system.advancer.advance("acme", first.id, 0)
+    else:
+        system.orchestrator.cancel_execution("acme", first.id)
+    assert fabric.sent == {second.id: Priority.HIGH}
+    system.close()
 
 
 def test_a_line_goes_on_where_nothing_can_be_compared(

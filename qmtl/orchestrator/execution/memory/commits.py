@@ -35,11 +35,15 @@ class CommitQueue:
         self._rewinds = 0
         self._changed = threading.Condition()
 
-    def append(self, tenant: str, execution_id: str, node_ids: tuple[str, ...]) -> None:
+    def append(
+        self, tenant: str, execution_id: str, node_ids: tuple[str, ...], attempt: int
+    ) -> None:
         """Add an entry and wake who waits for one."""
         with self._changed:
             self._count += 1
-            entry = OutboxEntry(f"{self._count}-0", tenant, execution_id, node_ids, self._rewinds)
+            entry = OutboxEntry(
+                f"{self._count}-0", tenant, execution_id, node_ids, self._rewinds, attempt
+            )
             self._open[entry.entry_id] = _Held(entry, self._clock())
             self._changed.notify_all()
 

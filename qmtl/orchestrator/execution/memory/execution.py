@@ -74,6 +74,7 @@ class LiveExecution:
     ended_by: tuple[int, int, int] | None = None  # stage, shard and token of the last commit
     shards: dict[tuple[int, int], Shard] = field(default_factory=dict)
     records: dict[str, NodeRecord] = field(default_factory=dict)
+    cleared: dict[tuple[int, str], NodeRecord] = field(default_factory=dict)  # by their attempt
     values: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -137,7 +138,9 @@ class LiveExecution:
         Their values stay until their commit: histories may name them.
         """
         for node_id in clear:
-            self.records.pop(node_id, None)
+            record = self.records.pop(node_id, None)
+            if record is not None:
+                self.cleared[record.attempt, node_id] = record
         self.shards = {}
         self.ended_by = None
         self.token += 1

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from qmtl.common.clock import now_ms
-from qmtl.common.errors import Overloaded
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import (
     ErrorRecord,
@@ -25,6 +24,7 @@ from qmtl.orchestrator.execution.ledger import (
     Due,
     Held,
     HistoryPlace,
+    MostOpen,
     NodeCommit,
     Reuse,
     Started,
@@ -35,9 +35,9 @@ from qmtl.orchestrator.execution.memory.execution import LiveExecution
 from qmtl.orchestrator.execution.memory.lines import stands_in
 from qmtl.orchestrator.execution.memory.memo import Mark
 from qmtl.orchestrator.execution.memory.reads import MemoryReads
+from qmtl.orchestrator.execution.overload import overloaded
 
 MEMO_TTL_S = 7 * 86_400.0
-RETRY_AFTER_S = 5
 _COMPUTED = {NodeState.SUCCEEDED, NodeState.FAILED, NodeState.TIMED_OUT}
 
 
@@ -51,23 +51,32 @@ class MemoryLedger(MemoryReads):
         self.commits = CommitQueue(clock)
 
     def create(
-        self, execution: Execution, inputs: Mapping[str, bytes], *, most_open: int | None = None
+        self,
+        execution: Execution,
+        inputs: Mapping[str, bytes],
+        *,
+        most_open: MostOpen | None = None,
     ) -> tuple[Execution, bool]:
         with self._lock:
             known = self._live.get(execution.id)
             if known is not None:
                 return known.execution, False
-            if most_open is not None and sum(self.counts().values()) >= most_open:
-                raise Overloaded(
-                    "More executions are waiting than this system takes.",
-                    retry_after_s=RETRY_AFTER_S,
-                )
+            self._check_bounds(execution.tenant, most_open or MostOpen())
             now = self._clock()
             self._live[execution.id] = LiveExecution(execution, dict(inputs), now, look_ms=now)
             if stands_in(execution) and execution.repairs_ns is not None:
                 self._live[execution.id].note_change(execution.repairs_ns // MILLISECOND)
             self._lines.join(execution)
             return execution, True
+
+    def _check_bounds(self, tenant: str, most_open: MostOpen) -> None:
+        if most_open == MostOpen():
+            return
+        tenants = [e.execution.tenant for e in self._live.values() if not e.state.ended]
+        if most_open.of_tenant is not None and tenants.count(tenant) >= most_open.of_tenant:
+            raise overloaded(tenant, of_tenant=True)
+        if most_open.in_all is not None and len(tenants) >= most_open.in_all:
+            raise overloaded(tenant, of_tenant=False)
 
     def learn(self, tenant: str, strategy: str, cost_us: Mapping[str, int]) -> None:
         with self._lock:
@@ -255,7 +264,8 @@ class MemoryLedger(MemoryReads):
             if ordered and changed:
                 known.note_change(at.bucket_ms)
         ids = tuple(node.record.node_id for node in new)
-        self.commits.append(execution.tenant, execution.id, ids)
+        attempt = new[0].record.attempt  # all of one call are of one attempt
+        self.commits.append(execution.tenant, execution.id, ids, attempt)
         return True
 
     def advance(self, execution_id: str, stage: int) -> AdvanceStatus:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from qmtl.common.timeline import MILLISECOND
-from qmtl.models.execution import Execution, Line
+from qmtl.models.execution import Execution, ExecutionState, Line
 from qmtl.orchestrator.execution.asked import asked_for
 from qmtl.orchestrator.execution.ledger import Landed
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
@@ -17,11 +17,13 @@ Asked = tuple[int, str]  # a bucket, and what names a version and its targets
 
 @dataclass(slots=True)
 class _Line:
-    """Those that have to run or to be settled by bucket; all that was asked, and what ran last."""
+    """Those that have to run or to be settled by bucket; all that was asked, and what ran last; the
+    buckets of repairs that were broken off."""
 
     standing: dict[str, int] = field(default_factory=dict)
     running: str | None = None
     ran: dict[Asked, str] = field(default_factory=dict)
+    unrepaired: dict[str, int] = field(default_factory=dict)
     left: int = 0
 
     def next(self) -> str | None:
@@ -47,6 +49,7 @@ class Lines:
         if stands_in(execution):
             line = self._lines[execution.line]
             line.standing[execution.id] = bucket_ms(execution)
+            line.unrepaired.pop(execution.id, None)
             line.ran.setdefault(_asked(execution), "")
 
     def run(self, execution: Execution) -> None:
@@ -64,6 +67,7 @@ class Lines:
         execution = known.execution
         if not stands_in(execution):
             return
+        self._note_unrepaired(execution)
         line = self._lines[execution.line]
         if line.running == execution.id:
             line.running = None
@@ -78,6 +82,23 @@ class Lines:
                 return
             self._live[heir[1]].note_change(known.changed_ms)
         self._leave(known, now_ms)
+
+    def _note_unrepaired(self, execution: Execution) -> None:
+        """Keep account of what an end leaves out of date: of a repair broken off, its bucket."""
+        broken_off = execution.state is ExecutionState.CANCELLED or execution.error is not None
+        if broken_off and execution.repairs_ns is None:
+            return
+        line, own = self._lines[execution.line], bucket_ms(execution)
+        for id_, at in list(line.unrepaired.items()):
+            if at == own and _covers(execution, self._live[id_].execution):
+                del line.unrepaired[id_]
+        if broken_off:
+            line.unrepaired[execution.id] = own
+
+    def unrepaired(self, line: Line) -> list[Execution]:
+        """Return the repairs that were broken off, by bucket."""
+        found = sorted((at, id_) for id_, at in self._lines[line].unrepaired.items())
+        return [self._live[id_].execution for _, id_ in found]
 
     def _leave(self, known: LiveExecution, now_ms: int) -> None:
         known.changed_ms = None
@@ -167,6 +188,12 @@ class Lines:
     def has_turn(self, execution: Execution) -> bool:
         """Return whether it may start."""
         return not stands_in(execution) or self._lines[execution.line].next() == execution.id
+
+
+def _covers(execution: Execution, other: Execution) -> bool:
+    """Return whether it runs all that another of its bucket was to run."""
+    mine, wanted = set(execution.targets), set(other.targets)
+    return not mine or (bool(wanted) and wanted <= mine)
 
 
 def stands_in(execution: Execution) -> bool:

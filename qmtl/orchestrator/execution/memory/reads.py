@@ -19,6 +19,7 @@ from qmtl.models.execution import (
     ShardRecord,
 )
 from qmtl.orchestrator.execution.ledger import (
+    Following,
     HistoryRequest,
     Landed,
     Outlook,
@@ -93,11 +94,14 @@ class MemoryReads:
                 cost_us=[costs.get(node_id) for node_id in node_ids],
             )
 
-    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
+    def next_of_line(self, execution_id: str) -> Following | None:
         with self._lock:
             known = self._live.get(execution_id)
             found = None if known is None else self._lines.next_behind(known.execution)
-            return None if known is None or found is None else (known.execution.tenant, found)
+            if found is None:
+                return None
+            waiting = self._live[found].execution
+            return Following(waiting.tenant, waiting.id, waiting.priority)
 
     def turn(self, execution_id: str) -> int | None:
         with self._lock:
@@ -123,6 +127,11 @@ class MemoryReads:
         with self._lock:
             known = self._live.get(execution_id)
             return {} if known is None else dict(known.records)
+
+    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
+        with self._lock:
+            known = self._live.get(execution_id)
+            return {} if known is None else dict(known.cleared)
 
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
         with self._lock:
@@ -173,6 +182,10 @@ class MemoryReads:
     def origins(self, line: Line, node_ids: Sequence[str]) -> list[int | None]:
         with self._lock:
             return [self._histories.origin(line, node_id) for node_id in node_ids]
+
+    def unrepaired(self, line: Line) -> list[Execution]:
+        with self._lock:
+            return self._lines.unrepaired(line)
 
     def replaced(
         self, line: Line, node_id: str, *, interval_ms: int, buckets_ms: Sequence[int]

@@ -7,16 +7,19 @@ Keys, all behind the cell's prefix::
     exec:{id}:plan          string: the plan without its nodes
     exec:{id}:shards        hash: stage:shard:field -> token, lease, claimed, claims, done, spent
     exec:{id}:nodes         hash: node id -> record, once it is committed
+    exec:{id}:cleared       hash: attempt:node id -> record that a later attempt cleared
     exec:{id}:values        hash: node id -> value, or the address of a large one
     shape:{name}            string: the nodes of all plans that have this shape
     val:{address}           string: a large value; it expires unless a commit names it
     hist:{line}:{interval}  zset: buckets; see history.lua for what stands behind it
-    line:{line}, buckets:{line}, ran:{line}, turns   ordered executions of a line; see lines.lua
+    line:{line}, buckets:{line}, ran:{line}, unrepaired:{line}, turns   ordered executions of a
+                            line; see lines.lua
     memo:{tenant}:{generation}   hash: call key -> execution that has the result; see memo.lua
     costs:{tenant}:{strategy}   hash: node id -> microseconds
     tallies:{tenant}        hash: how many results were computed, reused, waited for
     due                     zset: when to look at an execution that has not ended
     open                    hash: state -> how many executions have not ended
+    open:tenants            hash: tenant -> how many of its have not
     execs:{tenant}[:{strategy}]   zset in lexical order: pages
     outbox                  stream: what was committed
 
@@ -33,7 +36,7 @@ from typing import Any
 
 import redis
 
-from qmtl.common.errors import Overloaded, Unavailable
+from qmtl.common.errors import Unavailable
 from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
 from qmtl.common.timeline import MILLISECOND
@@ -46,11 +49,13 @@ from qmtl.orchestrator.execution.ledger import (
     CommitStatus,
     Due,
     Held,
+    MostOpen,
     NodeCommit,
     Reuse,
     Started,
     StartStatus,
 )
+from qmtl.orchestrator.execution.overload import overloaded
 from qmtl.orchestrator.execution.pages import place
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.reads import RedisReads
@@ -58,7 +63,6 @@ from qmtl.orchestrator.execution.redis.scripts import CellScript
 
 MEMO_TTL_S = 7 * 86_400.0
 COSTS_TTL_S = 30 * 86_400
-RETRY_AFTER_S = 5
 
 
 class RedisLedger(RedisReads):
@@ -92,9 +96,14 @@ class RedisLedger(RedisReads):
 
     @translated()
     def create(
-        self, execution: Execution, inputs: Mapping[str, bytes], *, most_open: int | None = None
+        self,
+        execution: Execution,
+        inputs: Mapping[str, bytes],
+        *,
+        most_open: MostOpen | None = None,
     ) -> tuple[Execution, bool]:
         line, lasts_s = execution.line, execution.expires_s
+        bounds = most_open or MostOpen()
         ordered = execution.ordered and not execution.adhoc
         arguments: list[str | bytes] = [
             execution.id,
@@ -105,7 +114,8 @@ class RedisLedger(RedisReads):
             self._ordered_line(line) if ordered else "",
             str(execution.bucket_ns // MILLISECOND),
             "" if lasts_s is None else str(_milliseconds(lasts_s)),
-            "" if most_open is None else str(most_open),
+            _text(bounds.in_all),
+            _text(bounds.of_tenant),
             place(execution),
             execution.strategy,
             asked_for(execution.version, execution.targets) if ordered else "",
@@ -117,10 +127,8 @@ class RedisLedger(RedisReads):
         found = self._create.run(self._exec(execution.id), *arguments)
         if found == [b"NEW"]:
             return execution, True
-        if found == [b"OVERLOADED"]:
-            raise Overloaded(
-                "More executions are waiting than this system takes.", retry_after_s=RETRY_AFTER_S
-            )
+        if found[0] in {b"OVERLOADED", b"TENANT"}:
+            raise overloaded(execution.tenant, of_tenant=found == [b"TENANT"])
         return documents.execution_from(documents.pairs(found)), False
 
     @translated()
@@ -331,6 +339,10 @@ def _held(found: Sequence[Sequence[bytes]]) -> Held:
         known={k.decode(): v.decode() for k, v in zip(known[::2], known[1::2], strict=True)},
         elsewhere=frozenset(key.decode() for key in elsewhere),
     )
+
+
+def _text(bound: int | None) -> str:
+    return "" if bound is None else str(bound)
 
 
 def _milliseconds(seconds: float) -> int:

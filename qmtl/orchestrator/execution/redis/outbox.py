@@ -217,4 +217,5 @@ def _entry(item: _Item, rewinds: int) -> OutboxEntry:
         execution_id=fields[b"execution"].decode(),
         node_ids=tuple(fields[b"nodes"].decode().split(",")),
         rewinds=rewinds,
+        attempt=int(fields.get(b"attempt", b"1")),
     )

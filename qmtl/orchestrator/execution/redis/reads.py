@@ -20,10 +20,11 @@ from qmtl.models.execution import (
     NodeRecord,
     Plan,
     PlannedNode,
+    Priority,
     ShardRecord,
 )
 from qmtl.orchestrator.execution.asked import asked_for
-from qmtl.orchestrator.execution.ledger import HistoryRequest, Landed, Outlook
+from qmtl.orchestrator.execution.ledger import Following, HistoryRequest, Landed, Outlook
 from qmtl.orchestrator.execution.pages import check_cursor, id_at
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.scripts import CellScript
@@ -148,6 +149,12 @@ class RedisReads:
         return {id_.decode(): documents.record_from(record) for id_, record in found.items()}
 
     @translated()
+    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
+        found = cast("list[bytes]", self._client.hvals(self._exec(execution_id, "cleared")))
+        records = [documents.record_from(each) for each in found]
+        return {(record.attempt, record.node_id): record for record in records}
+
+    @translated()
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
         found = by_execution(self._client, self._key, "nodes", results)
         records = {result: documents.record_from(each) for result, each in found.items()}
@@ -198,9 +205,12 @@ class RedisReads:
         return self._key("hist", line.tenant, line.strategy, line.environment or "", "")
 
     @translated()
-    def next_of_line(self, execution_id: str) -> tuple[str, str] | None:
+    def next_of_line(self, execution_id: str) -> Following | None:
         found = self._next_of_line.run(self._exec(execution_id))
-        return (found[0].decode(), found[1].decode()) if found else None
+        if not found:
+            return None
+        tenant, id_, priority = (each.decode() for each in found)
+        return Following(tenant, id_, Priority(priority))
 
     @translated()
     def turn(self, execution_id: str) -> int | None:
@@ -256,6 +266,17 @@ class RedisReads:
             documents.replaced_points(node_id, bucket, points)
             for bucket, points in zip(buckets_ms, found, strict=True)
         ]
+
+    @translated()
+    def unrepaired(self, line: Line) -> list[Execution]:
+        key = self._key("unrepaired", self._ordered_line(line))
+        ids = cast("list[bytes]", self._client.zrange(key, 0, -1))
+        if not ids:
+            return []
+        with self._client.pipeline(transaction=False) as pipe:
+            for each in ids:
+                pipe.hgetall(self._exec(each.decode()))
+            return [documents.execution_from(fields) for fields in pipe.execute() if fields]
 
     def _ordered_line(self, line: Line) -> str:
         return ":".join((line.tenant, line.strategy, line.environment or ""))

@@ -8,6 +8,9 @@
 -- 'changed' of an execution is the latest bucket at which it, or one whose place it took, changed
 -- results that no later bucket was compared with. Where there are later buckets, and none of them
 -- is still to run, it stays in its line once it ended ('landed') until somebody settles that.
+--
+-- unrepaired:{line} is a zset by bucket of repairs that were ended before they ran out, so that what
+-- stands at their bucket is out of date.
 
 -- Whether an execution may start: no other of its line runs, and none has an earlier bucket.
 local function is_its_turn(line, id)
@@ -88,10 +91,46 @@ local function end_in_line(line, id, now)
   leave_line(line, id, now)
 end
 
+-- Whether an execution runs all that another of its bucket was to run.
+local function covers(id, other)
+  local document = redis.call('HGET', CELL .. 'exec:' .. other, 'doc')
+  local targets = cmsgpack.unpack(redis.call('HGET', CELL .. 'exec:' .. id, 'doc')).targets
+  if not document or #targets == 0 then
+    return true
+  end
+  local has, wanted = {}, cmsgpack.unpack(document).targets
+  for _, target in ipairs(targets) do
+    has[target] = true
+  end
+  for _, target in ipairs(wanted) do
+    if not has[target] then
+      return false
+    end
+  end
+  return #wanted > 0
+end
+
+-- Keep account of what an end leaves out of date: of a repair that was broken off, its bucket.
+local function note_unrepaired(line, id, broken_off)
+  local bucket, repairs = unpack(redis.call('HMGET', CELL .. 'exec:' .. id, 'bucket', 'repairs'))
+  if broken_off and not repairs then
+    return
+  end
+  local key = CELL .. 'unrepaired:' .. line
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', key, bucket, bucket)) do
+    if covers(id, other) then
+      redis.call('ZREM', key, other)
+    end
+  end
+  if broken_off then
+    redis.call('ZADD', key, bucket, id)
+  end
+end
+
 -- Give an execution its final state; ender says by what, so that a repeated step is known again.
 local function end_execution(id, state, now, ender, failure)
   local key = CELL .. 'exec:' .. id
-  local fields = redis.call('HMGET', key, 'state', 'total', 'line')
+  local fields = redis.call('HMGET', key, 'state', 'total', 'line', 'tenant')
   redis.call(
     'HSET', key, 'state', state, 'ended', digits(now), 'done', fields[2] or '0', 'ender', ender
   )
@@ -102,7 +141,9 @@ local function end_execution(id, state, now, ender, failure)
   redis.call('PEXPIRE', key .. ':bell', 60000)
   redis.call('ZREM', CELL .. 'due', id)
   redis.call('HINCRBY', CELL .. 'open', fields[1], -1)
+  redis.call('HINCRBY', CELL .. 'open:tenants', fields[4], -1)
   if fields[3] ~= '' then
+    note_unrepaired(fields[3], id, state == 'CANCELLED' or (failure and failure ~= ''))
     end_in_line(fields[3], id, now)
   end
 end

@@ -145,6 +145,7 @@ local function write_nodes(id, tenant, line, histories, new, reused_as, mark, tt
   end
   redis.call(
     'XADD', CELL .. 'outbox', '*',
-    'tenant', tenant, 'execution', id, 'nodes', table.concat(new.ids, ',')
+    'tenant', tenant, 'execution', id, 'nodes', table.concat(new.ids, ','),
+    'attempt', digits(cmsgpack.unpack(new.records[2])[3]) -- all of one call are of one attempt
   )
 end

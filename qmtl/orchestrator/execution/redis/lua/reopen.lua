@@ -1,5 +1,6 @@
--- Make an execution that has ended PENDING again, without some of its nodes. Their values stay until
--- their commit: histories may name them.
+-- Make an execution that has ended PENDING again, without some of its nodes. Their records go to
+-- :cleared, 'attempt:node id' -> record, where a mirror finds what it has not told yet. Their values
+-- stay until their commit: histories may name them.
 --
 -- KEYS   1 execution
 -- ARGV   1 cell  2 execution id  3 nonce of the call  4 attempt that the caller has seen
@@ -7,8 +8,8 @@
 -- Reply  1, or 0 where it has not ended or has another attempt
 
 local id, key = ARGV[2], KEYS[1]
-local state, attempt, reopener, line, bucket, lasts = unpack(redis.call(
-  'HMGET', key, 'state', 'attempt', 'reopener', 'line', 'bucket', 'lasts'
+local state, attempt, reopener, line, bucket, lasts, tenant = unpack(redis.call(
+  'HMGET', key, 'state', 'attempt', 'reopener', 'line', 'bucket', 'lasts', 'tenant'
 ))
 if not state then
   return 0
@@ -18,13 +19,18 @@ elseif state == 'PENDING' or state == 'RUNNING' or (attempt or '1') ~= ARGV[4] t
   return 0
 end
 local clear = cmsgpack.unpack(ARGV[6])
-local results = 0 -- that are cleared
-for _, record in ipairs(read_fields(key .. ':nodes', clear)) do
-  local its_state = record and cmsgpack.unpack(record)[2]
-  if its_state == 'SUCCEEDED' or its_state == 'REUSED' then
-    results = results + 1
+local results, cleared = 0, {} -- results that are cleared
+for index, record in ipairs(read_fields(key .. ':nodes', clear)) do
+  if record then
+    local _, its_state, its_attempt = unpack(cmsgpack.unpack(record), 1, 3)
+    if its_state == 'SUCCEEDED' or its_state == 'REUSED' then
+      results = results + 1
+    end
+    cleared[#cleared + 1] = digits(its_attempt) .. ':' .. clear[index]
+    cleared[#cleared + 1] = record
   end
 end
+write_chunks('HSET', key .. ':cleared', cleared)
 write_chunks('HDEL', key .. ':nodes', clear)
 redis.call('DEL', key .. ':shards', key .. ':bell')
 local kept = redis.call('HLEN', key .. ':nodes')
@@ -45,7 +51,9 @@ redis.call(
 )
 if line ~= '' then
   redis.call('ZADD', CELL .. 'line:' .. line, bucket, id)
+  redis.call('ZREM', CELL .. 'unrepaired:' .. line, id)
 end
 redis.call('ZADD', CELL .. 'due', digits(now), id)
 redis.call('HINCRBY', CELL .. 'open', 'PENDING', 1)
+redis.call('HINCRBY', CELL .. 'open:tenants', tenant, 1)
 return 1
