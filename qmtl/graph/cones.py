@@ -135,26 +135,23 @@ class _Grower:
         ``owner[r]`` is ``base + k`` where all that r reads of this stage is in slot k, ``base +
         slots`` where it is in several, and less than ``base`` where it reads nothing of it yet.
         """
-        work, owner, waiting = self.work, self.owner, self.waiting
-        mine, several = self.base + k, self.base + work.slots
+        work, owner, waiting, base = self.work, self.owner, self.waiting, self.base
+        mine, several = base + k, base + work.slots
         self.free.discard(v)
         for r in work.readers[v]:
             waiting[r] -= 1
-            if owner[r] < self.base:
+            if owner[r] < base:
                 owner[r] = mine
             elif owner[r] != mine:
                 owner[r] = several
+                if not waiting[r]:
+                    self.split.append(r)
+                continue
             if not waiting[r]:
-                self._offer(k, r, owner[r] == mine)
-            elif owner[r] == mine and len(work.upstream[r]) <= _FAN_IN:
+                heappush(self.own[k], (self.rank[r], r))
+                self.own_s += work.cost_s[r]
+            elif len(work.upstream[r]) <= _FAN_IN:
                 self._attract(k, work.upstream[r])
-
-    def _offer(self, k: int, r: int, only_mine: bool) -> None:
-        if only_mine:
-            heappush(self.own[k], (self.rank[r], r))
-            self.own_s += self.work.cost_s[r]
-        else:
-            self.split.append(r)
 
     def _attract(self, k: int, inputs: list[int]) -> None:
         """Count one more reader of slot k that misses these; an older entry is passed over."""

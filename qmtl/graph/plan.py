@@ -27,7 +27,8 @@ Stages = tuple[tuple[tuple[int, ...], ...], ...]
 
 _NEAR = 1.01  # a plan this close to the lower bound is good enough
 _NOISE_S = 1e-9  # estimates this close are equal
-_HOPEFUL = 1.25  # a plan this much worse may still turn out the better one when it is refined
+_CLOSE = 1.05  # a plan this close to it is, where nodes are many
+_HOPEFUL = 1.1  # a plan this much worse may still turn out the better one when it is refined
 _SMALL = 1_000  # nodes and edges up to which there is time for many candidates
 _LARGE = 100_000  # nodes and edges beyond which there is time for one
 
@@ -121,17 +122,21 @@ def _thorough(work: Workload) -> Iterator[list[Stage]]:
 
 
 def _quick(work: Workload) -> Iterator[list[Stage]]:
-    """Make three candidates and refine the better two; make one where the edges are many."""
+    """Make and refine the better of two by cones, and one by levels where these may be better.
+
+    Where the edges are many, there is time for one.
+    """
     rough = cones(work, 0, Order.LONGEST_PATH)
     if work.size() <= _LARGE:
         rough = min(rough, cones(work, 1, Order.LEVEL), key=work.plan_s)
-    merged = stages_merged(work, rough)
-    yield merged
-    if work.size() <= _LARGE:
+    yield rough
+    refined = stages_merged(work, moved(work, rough))
+    yield refined
+    refined_s = work.plan_s(refined)
+    if work.size() <= _LARGE and refined_s > _CLOSE * (work.least_s() + work.crossing_s):
         levels = levels_merged(work)
-        if work.plan_s(levels) <= _HOPEFUL * work.plan_s(merged):
+        if work.plan_s(levels) <= _HOPEFUL * refined_s:
             yield moved(work, levels)
-    yield moved(work, merged)
 
 
 def _tidy(work: Workload, stage: Stage) -> Stage:
