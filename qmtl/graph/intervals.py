@@ -101,11 +101,13 @@ class _Blocks:
                     nodes[block[root]].append(v)
                 block[v] = block[root]
             starts.append(len(nodes))
-        read: list[set[int]] = [set() for _ in nodes]
-        for b, inputs in zip(block, work.upstream, strict=True):
-            if inputs:
-                read[b].update(map(block.__getitem__, inputs))
-        upstream = [sorted(each - {b}) if each else [] for b, each in enumerate(read)]
+        upstream: list[list[int]] = []
+        for b, members in enumerate(nodes):
+            read: set[int] = set()
+            for v in members:
+                read.update(map(block.__getitem__, work.upstream[v]))
+            read.discard(b)
+            upstream.append(sorted(read))
         return cls(starts, nodes, list(map(work.load_s, nodes)), upstream)
 
     def stage(self, slots: int, first: int, end: int) -> Stage:
@@ -232,6 +234,7 @@ class _Forest:
         self.load_s: list[float] = []
         self.largest_s = 0.0
         self.total_s = 0.0
+        self.count = 0  # of components
         self.walked = 0
 
     def add(self, start: int, end: int) -> None:
@@ -239,22 +242,27 @@ class _Forest:
         first, parent, load = self.first, self.parent, self.load_s
         parent.extend(range(start - first, end - first))
         load.extend(self.blocks.cost_s[start:end])
-        self.walked += end - start
-        for b in range(start, end):
-            mine = b - first
-            self.total_s += load[mine]
-            for u in self.blocks.upstream[b]:
+        self.total_s += sum(load[start - first :])
+        largest_s, count, walked = self.largest_s, self.count, self.walked + end - start
+        for mine, inputs in enumerate(self.blocks.upstream[start:end], start - first):
+            count += 1
+            for u in reversed(inputs):
                 root = u - first
                 if root < 0:
-                    continue
-                self.walked += 1
+                    break
+                walked += 1
                 while parent[root] != root:
                     parent[root] = root = parent[parent[root]]
                 if root != mine:
                     parent[mine] = root
                     load[root] += load[mine]
-                    mine = root
-            self.largest_s = max(self.largest_s, load[mine])
+                    mine = root  # noqa: PLW2901 - what the block has become part of
+                    count -= 1
+                    if count == 1:
+                        break
+            if load[mine] > largest_s:
+                largest_s = load[mine]
+        self.largest_s, self.count, self.walked = largest_s, count, walked
 
     def weights(self) -> list[float]:
         """Return the seconds of every component."""

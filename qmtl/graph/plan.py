@@ -30,7 +30,9 @@ _NOISE_S = 1e-9  # estimates this close are equal
 _CLOSE = 1.05  # a plan this close to it is, where nodes are many
 _HOPEFUL = 1.1  # a plan this much worse may still turn out the better one when it is refined
 _SMALL = 1_000  # nodes and edges up to which there is time for many candidates
-_LARGE = 100_000  # nodes and edges beyond which there is time for one
+_LARGE = 100_000  # nodes and edges beyond which there is time for one ...
+_DEEP = 0.75  # of the levels: where cones need more stages, levels hardly ever need fewer
+_DENSE = 8  # ... and edges a node
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,55 +90,75 @@ def cut(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    stages: list[Stage]
+    took_s: float
+
+    @classmethod
+    def of(cls, work: Workload, stages: list[Stage]) -> _Candidate:
+        return cls(stages, work.plan_s(stages))
+
+    def parts(self) -> tuple[int, int]:
+        return len(self.stages), sum(map(len, self.stages))
+
+
 def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
     """Return the first good enough candidate, else the best; of equals the simplest."""
-    best, best_s = serial, work.plan_s(serial)
-    enough_s = (work.least_s() + work.crossing_s) * _NEAR
-    if best_s <= max(enough_s, 2 * work.crossing_s):
+    first = best = _Candidate.of(work, serial)
+    enough_s = _NEAR * _bound_s(work)
+    if best.took_s <= max(enough_s, 2 * work.crossing_s):
         return serial
-    for stages in _thorough(work) if work.size() <= _SMALL else _quick(work):
-        found_s = work.plan_s(stages)
-        simpler = best is not serial and _parts(stages) < _parts(best)
-        if found_s < best_s - _NOISE_S or (simpler and found_s < best_s + _NOISE_S):
-            best, best_s = stages, found_s
-        if best_s <= enough_s:
+    for found in _thorough(work) if work.size() <= _SMALL else _quick(work):
+        simpler = best is not first and found.parts() < best.parts()
+        if found.took_s < best.took_s + (_NOISE_S if simpler else -_NOISE_S):
+            best = found
+        if best.took_s <= enough_s:
             break
-    return best
+    return best.stages
 
 
-def _parts(stages: Sequence[Stage]) -> tuple[int, int]:
-    return len(stages), sum(map(len, stages))
+def _bound_s(work: Workload) -> float:
+    """Return what no plan can beat."""
+    return work.least_s() + work.crossing_s
 
 
-def _thorough(work: Workload) -> Iterator[list[Stage]]:
+def _thorough(work: Workload) -> Iterator[_Candidate]:
     """Make and refine many candidates: where nodes are few, which is best is much of an accident.
 
     Fewer slots than there are make larger cones, and so fewer stages.
     """
     half = replace(work, slots=(work.slots + 1) // 2)
-    yield moved(work, stages_merged(work, cones(work, 0, Order.LONGEST_PATH)))
-    yield moved(work, levels_merged(work))
-    yield moved(work, stages_merged(work, cones(work, 1, Order.LEVEL)))
-    yield moved(work, stages_merged(work, cones(work, 1, Order.LONGEST_PATH)))
-    yield moved(work, stages_merged(work, cones(half, 0, Order.LONGEST_PATH)))
+
+    def merged_first(stages: list[Stage]) -> _Candidate:
+        return _Candidate.of(work, moved(work, stages_merged(work, stages)))
+
+    yield merged_first(cones(work, 0, Order.LONGEST_PATH))
+    yield _Candidate.of(work, moved(work, levels_merged(work)))
+    yield merged_first(cones(work, 1, Order.LEVEL))
+    yield merged_first(cones(work, 1, Order.LONGEST_PATH))
+    yield merged_first(cones(half, 0, Order.LONGEST_PATH))
 
 
-def _quick(work: Workload) -> Iterator[list[Stage]]:
-    """Make and refine the better of two by cones, and one by levels where these may be better.
+def _quick(work: Workload) -> Iterator[_Candidate]:
+    """Make candidates by cones and by levels while that promises something; refine the better ones.
 
     Where the edges are many, there is time for one.
     """
-    rough = cones(work, 0, Order.LONGEST_PATH)
-    if work.size() <= _LARGE:
-        rough = min(rough, cones(work, 1, Order.LEVEL), key=work.plan_s)
+    rough = _Candidate.of(work, cones(work, 0, Order.LONGEST_PATH))
     yield rough
-    refined = stages_merged(work, moved(work, rough))
+    close_s = _CLOSE * _bound_s(work)
+    many = work.size() > min(_LARGE, (1 + _DENSE) * len(work))
+    if rough.took_s > close_s and not many:
+        patient = _Candidate.of(work, cones(work, 1, Order.LEVEL))
+        rough = min(rough, patient, key=lambda each: each.took_s)
+    refined = _Candidate.of(work, stages_merged(work, moved(work, rough.stages)))
     yield refined
-    refined_s = work.plan_s(refined)
-    if work.size() <= _LARGE and refined_s > _CLOSE * (work.least_s() + work.crossing_s):
-        levels = levels_merged(work)
-        if work.plan_s(levels) <= _HOPEFUL * refined_s:
-            yield moved(work, levels)
+    deep = len(refined.stages) < _DEEP * (1 + max(work.level))
+    if refined.took_s > close_s and deep and not many:
+        levels = _Candidate.of(work, levels_merged(work))
+        if levels.took_s <= _HOPEFUL * refined.took_s:
+            yield _Candidate.of(work, moved(work, levels.stages))
 
 
 def _tidy(work: Workload, stage: Stage) -> Stage:
