@@ -63,12 +63,12 @@ def _merged(
 
     ``own`` are shards that each row may also have where it is a stage of its own.
     """
-    search = _Search.of(work, _Blocks.of(work, rows), own, reach)
+    search = _Search.of(work, Blocks.of(work, rows), own, reach)
     return [search.stage(first, end) for first, end in search.cuts()]
 
 
 @dataclass(frozen=True, slots=True)
-class _Blocks:
+class Blocks:
     """The connected components of every row: what no cut between rows can part.
 
     Attributes:
@@ -84,7 +84,7 @@ class _Blocks:
     upstream: list[list[int]]
 
     @classmethod
-    def of(cls, work: Workload, rows: Sequence[list[int]]) -> _Blocks:
+    def of(cls, work: Workload, rows: Sequence[list[int]]) -> Blocks:
         row_of = [0] * len(work)
         for place, row in enumerate(rows):
             for v in row:
@@ -158,7 +158,7 @@ class _Search:
     """
 
     work: Workload
-    blocks: _Blocks
+    blocks: Blocks
     own: Sequence[Stage] | None
     reach: int
     row_s: list[float]
@@ -166,7 +166,7 @@ class _Search:
 
     @classmethod
     def of(
-        cls, work: Workload, blocks: _Blocks, own: Sequence[Stage] | None, reach: int
+        cls, work: Workload, blocks: Blocks, own: Sequence[Stage] | None, reach: int
     ) -> _Search:
         """Measure the rows."""
         row_s = [
@@ -227,7 +227,7 @@ class _Search:
 class _Forest:
     """The components of an interval that grows by rows: union-find with weights at the roots."""
 
-    def __init__(self, blocks: _Blocks, first: int) -> None:
+    def __init__(self, blocks: Blocks, first: int) -> None:
         self.blocks = blocks
         self.first = first
         self.parent: list[int] = []

@@ -8,8 +8,9 @@ good ones and takes the best:
 - cones: a greedy that grows stages slot by slot across levels (``graph.cones``);
 - runs of levels, cut into intervals by dynamic programming (``graph.intervals``).
 
-Cones and levels end with the same two steps: intervals of stages are merged where that is not
-slower, and single nodes move out of the shards that a stage waits for (``graph.moves``).
+Intervals of stages are merged where that is not slower, and single nodes move out of the shards
+that a stage waits for (``graph.moves``). At the end stages are divided whose work does not go up
+evenly on the slots (``graph.wrapping``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from qmtl.graph.intervals import levels_merged, stages_merged
 from qmtl.graph.moves import moved
 from qmtl.graph.packing import pack
 from qmtl.graph.workload import Stage, Workload
+from qmtl.graph.wrapping import evened
 
 Stages = tuple[tuple[tuple[int, ...], ...], ...]
 
@@ -30,9 +32,10 @@ _NOISE_S = 1e-9  # estimates this close are equal
 _CLOSE = 1.05  # a plan this close to it is, where nodes are many
 _HOPEFUL = 1.1  # a plan this much worse may still turn out the better one when it is refined
 _SMALL = 1_000  # nodes and edges up to which there is time for many candidates
-_LARGE = 100_000  # nodes and edges beyond which there is time for one ...
+_LARGE = 100_000  # nodes and edges beyond which there is time for one
+_DENSE = 8  # edges a node beyond which there is time for one as well, ...
+_MANY = 10_000  # ... where nodes and edges are so many
 _DEEP = 0.75  # of the levels: where cones need more stages, levels hardly ever need fewer
-_DENSE = 8  # ... and edges a node
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
             best = found
         if best.took_s <= enough_s:
             break
-    return best.stages
+    return evened(work, best.stages)
 
 
 def _bound_s(work: Workload) -> float:
@@ -147,15 +150,15 @@ def _quick(work: Workload) -> Iterator[_Candidate]:
     """
     rough = _Candidate.of(work, cones(work, 0, Order.LONGEST_PATH))
     yield rough
-    close_s = _CLOSE * _bound_s(work)
-    many = work.size() > min(_LARGE, (1 + _DENSE) * len(work))
-    if rough.took_s > close_s and not many:
+    many = work.size() > min(_LARGE, max(_MANY, (1 + _DENSE) * len(work)))
+    if not many:
         patient = _Candidate.of(work, cones(work, 1, Order.LEVEL))
         rough = min(rough, patient, key=lambda each: each.took_s)
     refined = _Candidate.of(work, stages_merged(work, moved(work, rough.stages)))
     yield refined
     deep = len(refined.stages) < _DEEP * (1 + max(work.level))
-    if refined.took_s > close_s and deep and not many:
+    close = refined.took_s <= _CLOSE * _bound_s(work)
+    if deep and not close and not many:
         levels = _Candidate.of(work, levels_merged(work))
         if levels.took_s <= _HOPEFUL * refined.took_s:
             yield _Candidate.of(work, moved(work, levels.stages))
