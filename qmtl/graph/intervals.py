@@ -89,11 +89,11 @@ class Blocks:
         for place, row in enumerate(rows):
             for v in row:
                 row_of[v] = place
-        roots = _roots(work.upstream, row_of)
+        root_of = roots(work.upstream, row_of)
         starts, nodes, block = [0], list[list[int]](), [-1] * len(work)
         for row in rows:
             for v in sorted(row):
-                root = roots[v]
+                root = root_of[v]
                 if block[root] < 0:
                     block[root] = len(nodes)
                     nodes.append([v])
@@ -126,7 +126,7 @@ class Blocks:
         ]
 
 
-def _roots(upstream: Sequence[Sequence[int]], row_of: Sequence[int]) -> list[int]:
+def roots(upstream: Sequence[Sequence[int]], row_of: Sequence[int]) -> list[int]:
     """Return for each node the least one that it hangs together with in its row."""
     parent = list(range(len(row_of)))
     for v, inputs in enumerate(upstream):
@@ -165,9 +165,7 @@ class _Search:
     packed: list[bool]
 
     @classmethod
-    def of(
-        cls, work: Workload, blocks: Blocks, own: Sequence[Stage] | None, reach: int
-    ) -> _Search:
+    def of(cls, work: Workload, blocks: Blocks, own: Sequence[Stage] | None, reach: int) -> _Search:
         """Measure the rows."""
         row_s = [
             makespan(blocks.cost_s[start:end], work.slots) + work.crossing_s
@@ -260,7 +258,7 @@ class _Forest:
                     count -= 1
                     if count == 1:
                         break
-            if load[mine] > largest_s:
+            if load[mine] > largest_s:  # noqa: PLR1730 - max is slower, and this runs on all blocks
                 largest_s = load[mine]
         self.largest_s, self.count, self.walked = largest_s, count, walked
 
@@ -272,7 +270,8 @@ class _Forest:
         """Return for each block the one that stands for its component."""
         found = []
         for b in range(len(self.parent)):
-            while self.parent[b] != b:
-                b = self.parent[b]
-            found.append(b)
+            root = b
+            while self.parent[root] != root:
+                root = self.parent[root]
+            found.append(root)
         return found

@@ -5,6 +5,7 @@ hard to find (two slots and no edges are the partition problem already), so ``cu
 good ones and takes the best:
 
 - everything as one shard;
+- what hangs together side by side;
 - cones: a greedy that grows stages slot by slot across levels (``graph.cones``);
 - runs of levels, cut into intervals by dynamic programming (``graph.intervals``).
 
@@ -23,7 +24,7 @@ from qmtl.graph.intervals import levels_merged, stages_merged
 from qmtl.graph.moves import moved
 from qmtl.graph.packing import pack
 from qmtl.graph.workload import Stage, Workload
-from qmtl.graph.wrapping import evened
+from qmtl.graph.wrapping import evened, pieces
 
 Stages = tuple[tuple[tuple[int, ...], ...], ...]
 
@@ -35,6 +36,8 @@ _SMALL = 1_000  # nodes and edges up to which there is time for many candidates
 _LARGE = 100_000  # nodes and edges beyond which there is time for one
 _DENSE = 8  # edges a node beyond which there is time for one as well, ...
 _MANY = 10_000  # ... where nodes and edges are so many
+_FEW = 30  # levels up to which a little patience may save many of the stages
+_TIGHT = 0.95  # of the levels: where there are more, and as many stages, it hardly saves any
 _DEEP = 0.75  # of the levels: where cones need more stages, levels hardly ever need fewer
 
 
@@ -112,7 +115,7 @@ def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
     enough_s = _NEAR * _bound_s(work)
     if best.took_s <= max(enough_s, 2 * work.crossing_s):
         return serial
-    for found in _thorough(work) if work.size() <= _SMALL else _quick(work):
+    for found in _candidates(work):
         simpler = best is not first and found.parts() < best.parts()
         if found.took_s < best.took_s + (_NOISE_S if simpler else -_NOISE_S):
             best = found
@@ -124,6 +127,12 @@ def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
 def _bound_s(work: Workload) -> float:
     """Return what no plan can beat."""
     return work.least_s() + work.crossing_s
+
+
+def _candidates(work: Workload) -> Iterator[_Candidate]:
+    if not _many(work) and (found := pieces(work)):
+        yield _Candidate.of(work, found)
+    yield from _thorough(work) if work.size() <= _SMALL else _quick(work)
 
 
 def _thorough(work: Workload) -> Iterator[_Candidate]:
@@ -150,18 +159,24 @@ def _quick(work: Workload) -> Iterator[_Candidate]:
     """
     rough = _Candidate.of(work, cones(work, 0, Order.LONGEST_PATH))
     yield rough
-    many = work.size() > min(_LARGE, max(_MANY, (1 + _DENSE) * len(work)))
-    if not many:
+    levels = 1 + max(work.level)
+    tight = levels > _FEW and len(rough.stages) > _TIGHT * levels
+    if not tight and not _many(work):
         patient = _Candidate.of(work, cones(work, 1, Order.LEVEL))
         rough = min(rough, patient, key=lambda each: each.took_s)
     refined = _Candidate.of(work, stages_merged(work, moved(work, rough.stages)))
     yield refined
-    deep = len(refined.stages) < _DEEP * (1 + max(work.level))
+    deep = len(refined.stages) < _DEEP * levels
     close = refined.took_s <= _CLOSE * _bound_s(work)
-    if deep and not close and not many:
-        levels = _Candidate.of(work, levels_merged(work))
-        if levels.took_s <= _HOPEFUL * refined.took_s:
-            yield _Candidate.of(work, moved(work, levels.stages))
+    if deep and not close and not _many(work):
+        by_levels = _Candidate.of(work, levels_merged(work))
+        if by_levels.took_s <= _HOPEFUL * refined.took_s:
+            yield _Candidate.of(work, moved(work, by_levels.stages))
+
+
+def _many(work: Workload) -> bool:
+    """Tell whether the edges are so many that there is time for one candidate."""
+    return work.size() > min(_LARGE, max(_MANY, (1 + _DENSE) * len(work)))
 
 
 def _tidy(work: Workload, stage: Stage) -> Stage:

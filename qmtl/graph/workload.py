@@ -102,7 +102,8 @@ def _depths(upstream: Sequence[Sequence[int]]) -> list[int]:
     of = depth.__getitem__  # knows the nodes so far, and those alone
     try:
         for inputs in upstream:
-            depth.append(1 + max(map(of, inputs)) if inputs else 0)
+            found = 1 + max(map(of, inputs)) if inputs else 0
+            depth.append(found)
     except IndexError:
         raise ValueError(f"node {len(depth)} stands before one that it reads") from None
     return depth

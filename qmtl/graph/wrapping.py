@@ -10,9 +10,24 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
-from qmtl.graph.intervals import Blocks
+from qmtl.graph.intervals import Blocks, roots
 from qmtl.graph.workload import Stage, Workload
+
+
+def pieces(work: Workload) -> list[Stage]:
+    """Return a plan that parts nothing, or little, of what hangs together.
+
+    It is none where a piece takes longer than any plan has to.
+    """
+    loads_s = [0.0] * len(work)
+    for root, cost in zip(roots(work.upstream, [0] * len(work)), work.cost_s, strict=True):
+        loads_s[root] += cost
+    if max(loads_s) > work.least_s() + work.crossing_s:
+        return []
+    blocks = Blocks.of(work, [list(range(len(work)))])
+    return evened(work, [blocks.stage(work.slots, 0, 1)])
 
 
 def evened(work: Workload, stages: Sequence[Stage]) -> list[Stage]:
@@ -33,9 +48,8 @@ def evened(work: Workload, stages: Sequence[Stage]) -> list[Stage]:
 def _divided(work: Workload, blocks: Blocks, row: int) -> list[Stage]:
     """Return one stage as several; none where these would be slower for certain."""
     own = range(blocks.starts[row], blocks.starts[row + 1])
-    full_s = max(
-        max([blocks.cost_s[b] for b in own]), sum([blocks.cost_s[b] for b in own]) / work.slots
-    )
+    costs_s = [blocks.cost_s[b] for b in own]
+    full_s = max(*costs_s, sum(costs_s) / work.slots)
     slots = _wrapped(work, [blocks.nodes[b] for b in own], full_s)
     meetings = _meetings(work, slots)
     if meetings is None:
@@ -89,7 +103,7 @@ def _wrapped(work: Workload, parts: Sequence[list[int]], full_s: float) -> list[
 def _meetings(work: Workload, slots: Sequence[_Slot]) -> list[float] | None:
     """Return the fewest times at which all slots meet such that every part ends after it began."""
     windows = []
-    for slot, after in zip(slots, slots[1:], strict=False):
+    for slot, after in pairwise(slots):
         if slot.ended:
             begun_s, free_s = work.load_s(after.first), work.load_s(slot.begun)
             if begun_s > free_s:

@@ -85,6 +85,7 @@ class Preparation:
             keys=keys,
             cost_us=cost_us,
             crossing_us=crossing_us,
+            slots=outlook.slots,
             there=there | {reused.record.node_id for reused in found},
         )
         return Prepared(

@@ -95,7 +95,12 @@ def fork_join(nodes: int, width: int) -> Graph:
 def tree_in(nodes: int) -> Graph:
     """Each of the upper half of a binary tree reads two, down to one that is read by nobody."""
     leaves = (nodes + 1) // 2
-    return alike([[2 * (i - leaves), 2 * (i - leaves) + 1] if i >= leaves else [] for i in range(2 * leaves - 1)])
+    return alike(
+        [
+            [2 * (i - leaves), 2 * (i - leaves) + 1] if i >= leaves else []
+            for i in range(2 * leaves - 1)
+        ]
+    )
 
 
 def tree_out(nodes: int) -> Graph:
