@@ -29,6 +29,7 @@ from qmtl.graph.wrapping import evened, pieces
 Stages = tuple[tuple[tuple[int, ...], ...], ...]
 
 _NEAR = 1.01  # a plan this close to the lower bound is good enough
+_SEARCH_S = 1e-6  # what another candidate costs a node and edge: a plan may lose as much
 _NOISE_S = 1e-9  # estimates this close are equal
 _CLOSE = 1.05  # a plan this close to it is, where nodes are many
 _HOPEFUL = 1.1  # a plan this much worse may still turn out the better one when it is refined
@@ -38,7 +39,7 @@ _DENSE = 8  # edges a node beyond which there is time for one as well, ...
 _MANY = 10_000  # ... where nodes and edges are so many
 _FEW = 30  # levels up to which a little patience may save many of the stages
 _TIGHT = 0.95  # of the levels: where there are more, and as many stages, it hardly saves any
-_DEEP = 0.75  # of the levels: where cones need more stages, levels hardly ever need fewer
+_SHALLOW = 12  # levels up to which intervals of them are often better than cones
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ class _Candidate:
 def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
     """Return the first good enough candidate, else the best; of equals the simplest."""
     first = best = _Candidate.of(work, serial)
-    enough_s = _NEAR * _bound_s(work)
+    bound_s = _bound_s(work)
+    enough_s = max(_NEAR * bound_s, bound_s + _SEARCH_S * work.size())
     if best.took_s <= max(enough_s, 2 * work.crossing_s):
         return serial
     for found in _candidates(work):
@@ -166,9 +168,8 @@ def _quick(work: Workload) -> Iterator[_Candidate]:
         rough = min(rough, patient, key=lambda each: each.took_s)
     refined = _Candidate.of(work, stages_merged(work, moved(work, rough.stages)))
     yield refined
-    deep = len(refined.stages) < _DEEP * levels
     close = refined.took_s <= _CLOSE * _bound_s(work)
-    if deep and not close and not _many(work):
+    if levels <= _SHALLOW and not close and not _many(work):
         by_levels = _Candidate.of(work, levels_merged(work))
         if by_levels.took_s <= _HOPEFUL * refined.took_s:
             yield _Candidate.of(work, moved(work, by_levels.stages))

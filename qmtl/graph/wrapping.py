@@ -91,7 +91,7 @@ def _wrapped(work: Workload, parts: Sequence[list[int]], full_s: float) -> list[
             room_s -= took_s
             continue
         at, tail_s = len(part), 0.0
-        while tail_s + work.cost_s[part[at - 1]] <= room_s:
+        while at and tail_s + work.cost_s[part[at - 1]] <= room_s:
             at -= 1
             tail_s += work.cost_s[part[at]]
         slots[-1].ended = part[at:]
