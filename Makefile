@@ -17,7 +17,7 @@ help:
 	@echo "make test       all tests on the embedded servers"
 	@echo "make test-real  contract and integration tests on Redis, Neo4j and Apache Kafka"
 	@echo "make check      lint, format, types, import contracts"
-	@echo "make bench      figures beside their targets; one part with BENCH=sdk or BENCH=engine"
+	@echo "make bench      figures beside their targets; one part with BENCH=sdk, planner or engine"
 	@echo "make chaos      kill things and check that nothing is lost or done twice; CHAOS=--short"
 	@echo "make fmt        format and mend what can be mended"
 

@@ -98,6 +98,18 @@ def connect(settings: Settings) -> Stores:
     )
 
 
+def connect_ledger(settings: Settings, *, timeout_s: float | None = None) -> Ledger:
+    """Return the ledger of a real server, on a connection of its own that is made when used.
+
+    Args:
+        settings: Where it is, and how long it waits for an answer
+        timeout_s: unless this says it.
+    """
+    timeout_s = timeout_s or settings.connect_timeout_s
+    redis = redis_connection.connect(settings.state_url, timeout_s=timeout_s)
+    return RedisLedger(redis, Keys(settings.cell), memo_ttl_s=settings.memo_ttl_s)
+
+
 def build(
     settings: Settings,
     dispatcher: Dispatcher,
@@ -126,7 +138,7 @@ def build(
         ttl_s=settings.submission_ttl_s,
     )
     crossing_us = None if settings.crossing_s is None else round(settings.crossing_s * 1e6)
-    planner = Planner(Fabric(settings.slots, crossing_us))
+    planner = Planner(Fabric(settings.slots, crossing_us, settings.plan_slots))
     advancer = Advancer(
         s.ledger,
         recent,

@@ -34,8 +34,9 @@ class Settings:
         api_port: Port that the web process binds.
         api_keys: ``name:tenant:sha256-of-key`` entries with commas; nobody may write without one.
         flower_port: Port of Flower, which is bound to 127.0.0.1.
-        slots: Most shards of a stage. Each node worker starts as many children, so with several
-            workers it is the sum of what they should run at once.
+        slots: How many shards a node worker runs at once, each in a child of its own. Plans are
+            made for the sum of what living workers tell, and for this many where none told.
+        plan_slots: Most shards of a stage, whatever workers tell; None for their sum.
         crossing_s: What a stage is taken to cost beside its nodes, when an execution is planned:
             the time from the end of its last shard to the first of the next; None to measure it.
         most_open: Executions that have not ended; past so many a trigger is told to come later.
@@ -72,6 +73,7 @@ class Settings:
     api_keys: str = field(default="", repr=False)
     flower_port: int = 5555
     slots: int = 2
+    plan_slots: int | None = None
     crossing_s: float | None = None
     most_open: int = 20_000
     most_open_per_tenant: int = 10_000
@@ -114,10 +116,11 @@ class Settings:
 def _read(name: str, kind: str, text: str) -> str | int | float:
     if kind == "str":
         return text
+    whole = kind.startswith("int")
     try:
-        number = int(text) if kind == "int" else float(text)
+        number = int(text) if whole else float(text)
     except ValueError as error:
-        what = "a whole number" if kind == "int" else "a number"
+        what = "a whole number" if whole else "a number"
         raise InvalidSetting(f"QMTL_{name.upper()} must be {what}, not {text!r}.") from error
     if number <= 0:
         raise InvalidSetting(f"QMTL_{name.upper()} must be greater than zero, not {text!r}.")

@@ -73,24 +73,30 @@ class _Grower:
     def _fill(self, shards: Stage) -> list[float]:
         """Let the least loaded slot take a node, again and again, until it no longer pays.
 
+        First what only this slot can run; of all that it can take, what the order says.
+
         Returns:
             The load of every slot.
         """
-        filled = [0.0] * len(shards)
+        cost, filled = self.work.cost_s, [0.0] * len(shards)
         loads = [(0.0, k) for k in range(len(shards))]
         dry, dry_s, longest = 0, 0.0, 0.0
         while loads:
             load, k = loads[0]
             if dry and load >= longest and self._wasteful(dry, dry * load - dry_s):
                 break
-            v = self._choose(k)
+            if self.own[k]:
+                v = heappop(self.own[k])[1]
+                self.own_s -= cost[v]
+            else:
+                v = self._choose(k)
             if v < 0:  # for good: only its own nodes could make another one ready for it
                 heappop(loads)
                 dry, dry_s = dry + 1, dry_s + load
                 continue
             shards[k].append(v)
             self._take(k, v)
-            load += self.work.cost_s[v]
+            load += cost[v]
             filled[k] = load
             longest = max(longest, load)
             heapreplace(loads, (load, k))
@@ -109,15 +115,10 @@ class _Grower:
         return (idle_s > self.idle_limit_s and bool(shareable)) or gain_s > self.work.crossing_s
 
     def _choose(self, k: int) -> int:
-        """Return the next node of a slot, -1 for none.
+        """Return the next node of a slot that has none of its own, -1 for none.
 
-        First what only this slot can run, then what its nodes' readers miss, then anything; among
-        these what begins the longest path.
+        First what its nodes' readers miss, then anything.
         """
-        if self.own[k]:
-            v = heappop(self.own[k])[1]
-            self.own_s -= self.work.cost_s[v]
-            return v
         near, queue, free = self.near[k], self.queue, self.free
         while near:
             v = heappop(near)[2]
@@ -135,26 +136,23 @@ class _Grower:
         ``owner[r]`` is ``base + k`` where all that r reads of this stage is in slot k, ``base +
         slots`` where it is in several, and less than ``base`` where it reads nothing of it yet.
         """
-        work, owner, waiting = self.work, self.owner, self.waiting
-        mine, several = self.base + k, self.base + work.slots
+        owner, waiting, base, upstream = self.owner, self.waiting, self.base, self.work.upstream
+        mine = base + k
         self.free.discard(v)
-        for r in work.readers[v]:
-            waiting[r] -= 1
-            if owner[r] < self.base:
+        for r in self.work.readers[v]:
+            waiting[r] = missing = waiting[r] - 1
+            if owner[r] < base:
                 owner[r] = mine
             elif owner[r] != mine:
-                owner[r] = several
-            if not waiting[r]:
-                self._offer(k, r, owner[r] == mine)
-            elif owner[r] == mine and len(work.upstream[r]) <= _FAN_IN:
-                self._attract(k, work.upstream[r])
-
-    def _offer(self, k: int, r: int, only_mine: bool) -> None:
-        if only_mine:
-            heappush(self.own[k], (self.rank[r], r))
-            self.own_s += self.work.cost_s[r]
-        else:
-            self.split.append(r)
+                owner[r] = base + self.work.slots
+                if not missing:
+                    self.split.append(r)
+                continue
+            if not missing:
+                heappush(self.own[k], (self.rank[r], r))
+                self.own_s += self.work.cost_s[r]
+            elif len(upstream[r]) <= _FAN_IN:
+                self._attract(k, upstream[r])
 
     def _attract(self, k: int, inputs: list[int]) -> None:
         """Count one more reader of slot k that misses these; an older entry is passed over."""

@@ -63,13 +63,12 @@ def _merged(
 
     ``own`` are shards that each row may also have where it is a stage of its own.
     """
-    blocks = _Blocks.of(work, rows)
-    cuts = _Search(work, blocks, own, reach).cuts()
-    return [_stage(work, blocks, own, a, b) for a, b in cuts]
+    search = _Search.of(work, Blocks.of(work, rows), own, reach)
+    return [search.stage(first, end) for first, end in search.cuts()]
 
 
 @dataclass(frozen=True, slots=True)
-class _Blocks:
+class Blocks:
     """The connected components of every row: what no cut between rows can part.
 
     Attributes:
@@ -85,60 +84,114 @@ class _Blocks:
     upstream: list[list[int]]
 
     @classmethod
-    def of(cls, work: Workload, rows: Sequence[list[int]]) -> _Blocks:
-        starts, nodes = [0], list[list[int]]()
-        block = [-1] * len(work)
-        upstream: list[list[int]] = []
+    def of(cls, work: Workload, rows: Sequence[list[int]]) -> Blocks:
+        row_of = [0] * len(work)
+        for place, row in enumerate(rows):
+            for v in row:
+                row_of[v] = place
+        root_of = roots(work.upstream, row_of)
+        starts, nodes, block = [0], list[list[int]](), [-1] * len(work)
         for row in rows:
-            for members in components(work, row):
-                for v in members:
-                    block[v] = len(nodes)
-                nodes.append(members)
-            for b in range(starts[-1], len(nodes)):
-                read = {block[u] for v in nodes[b] for u in work.upstream[v]}
-                upstream.append(sorted(read - {b}))
+            for v in sorted(row):
+                root = root_of[v]
+                if block[root] < 0:
+                    block[root] = len(nodes)
+                    nodes.append([v])
+                else:
+                    nodes[block[root]].append(v)
+                block[v] = block[root]
             starts.append(len(nodes))
-        return cls(starts, nodes, [work.load_s(each) for each in nodes], upstream)
+        upstream: list[list[int]] = []
+        for b, members in enumerate(nodes):
+            read: set[int] = set()
+            for v in members:
+                read.update(map(block.__getitem__, work.upstream[v]))
+            read.discard(b)
+            upstream.append(sorted(read))
+        return cls(starts, nodes, list(map(work.load_s, nodes)), upstream)
+
+    def stage(self, slots: int, first: int, end: int) -> Stage:
+        """Return an interval of rows as a stage: what hangs together, packed on the slots."""
+        start = self.starts[first]
+        forest = _Forest(self, start)
+        forest.add(start, self.starts[end])
+        parts: dict[int, list[int]] = {}
+        for b, root in enumerate(forest.roots()):
+            parts.setdefault(root, []).append(start + b)
+        loads_s = [forest.load_s[root] for root in parts]
+        members = list(parts.values())
+        return [
+            sorted([v for i in each for b in members[i] for v in self.nodes[b]])
+            for each in pack(loads_s, slots)
+        ]
 
 
-def components(work: Workload, nodes: Sequence[int]) -> list[list[int]]:
-    """Return what hangs together among some nodes, by each one's least node; members ascending."""
-    parent = {v: v for v in nodes}
-    for v in nodes:
-        root = (
-            v  # of what v has been joined to so far; loops in place, since this runs on all edges
-        )
-        for u in work.upstream[v]:
-            if u not in parent:
+def roots(upstream: Sequence[Sequence[int]], row_of: Sequence[int]) -> list[int]:
+    """Return for each node the least one that it hangs together with in its row."""
+    parent = list(range(len(row_of)))
+    for v, inputs in enumerate(upstream):
+        root, row = v, row_of[v]  # of what v has been joined to so far
+        for u in inputs:  # loops in place, since this runs on all edges
+            if row_of[u] != row:
                 continue
             other = u
             while parent[other] != other:
                 parent[other] = other = parent[parent[other]]
-            while parent[root] != root:
-                root = parent[root]
-            parent[max(other, root)] = root = min(other, root)
-    found: dict[int, list[int]] = {}
-    for v in sorted(nodes):
-        root = v
-        while parent[root] != root:
-            parent[root] = root = parent[parent[root]]
-        found.setdefault(root, []).append(v)
-    return list(found.values())
+            if other != root:
+                parent[max(other, root)] = root = min(other, root)
+    for v, above in enumerate(parent):  # which is smaller, and so has found its root
+        parent[v] = parent[above]
+    return parent
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
+    """The rows and what is known of them.
+
+    Attributes:
+        work: What has to run.
+        blocks: What cannot be parted.
+        own: Shards that each row may also have where it is a stage of its own.
+        reach: How many blocks and edges an interval may have, more or less.
+        row_s: The seconds of each row as a stage of its own.
+        packed: Whether a row's blocks seem better packed anew than as its own shards.
+    """
+
     work: Workload
-    blocks: _Blocks
+    blocks: Blocks
     own: Sequence[Stage] | None
     reach: int
+    row_s: list[float]
+    packed: list[bool]
+
+    @classmethod
+    def of(cls, work: Workload, blocks: Blocks, own: Sequence[Stage] | None, reach: int) -> _Search:
+        """Measure the rows."""
+        row_s = [
+            makespan(blocks.cost_s[start:end], work.slots) + work.crossing_s
+            for start, end in pairwise(blocks.starts)
+        ]
+        if own is None:
+            return cls(work, blocks, own, reach, row_s, [True] * len(row_s))
+        own_s = list(map(work.stage_s, own))
+        packed = [there < kept for there, kept in zip(row_s, own_s, strict=True)]
+        return cls(work, blocks, own, reach, list(map(min, row_s, own_s)), packed)
+
+    def stage(self, first: int, end: int) -> Stage:
+        """Return an interval of rows as a stage."""
+        kept = None if self.own is None or end > first + 1 else self.own[first]
+        if kept is not None and not self.packed[first]:
+            return kept
+        found = self.blocks.stage(self.work.slots, first, end)
+        worse = kept is not None and self.work.stage_s(kept) < self.work.stage_s(found)
+        return kept if kept is not None and worse else found
 
     def cuts(self) -> list[tuple[int, int]]:
         """Return the intervals as pairs of a first row and one past the last."""
-        best = [0.0, *accumulate(self._row_s(row) for row in range(len(self.blocks.starts) - 1))]
+        best = [0.0, *accumulate(self.row_s)]
         came = list(range(-1, len(best) - 1))
         for first in range(len(best) - 1):
-            alone_s = best[first] + self._row_s(first)
+            alone_s = best[first] + self.row_s[first]
             if alone_s < best[first + 1]:
                 best[first + 1], came[first + 1] = alone_s, first
             self._extend(first, best, came)
@@ -147,12 +200,6 @@ class _Search:
             ends.append(came[ends[-1]])
         ends.reverse()
         return list(pairwise(ends))
-
-    def _row_s(self, row: int) -> float:
-        starts = self.blocks.starts
-        packed_s = makespan(self.blocks.cost_s[starts[row] : starts[row + 1]], self.work.slots)
-        packed_s += self.work.crossing_s
-        return packed_s if self.own is None else min(packed_s, self.work.stage_s(self.own[row]))
 
     def _extend(self, first: int, best: list[float], came: list[int]) -> None:
         """Let an interval grow from one row on, and keep what improves on ``best``.
@@ -178,13 +225,14 @@ class _Search:
 class _Forest:
     """The components of an interval that grows by rows: union-find with weights at the roots."""
 
-    def __init__(self, blocks: _Blocks, first: int) -> None:
+    def __init__(self, blocks: Blocks, first: int) -> None:
         self.blocks = blocks
         self.first = first
         self.parent: list[int] = []
         self.load_s: list[float] = []
         self.largest_s = 0.0
         self.total_s = 0.0
+        self.count = 0  # of components
         self.walked = 0
 
     def add(self, start: int, end: int) -> None:
@@ -192,35 +240,38 @@ class _Forest:
         first, parent, load = self.first, self.parent, self.load_s
         parent.extend(range(start - first, end - first))
         load.extend(self.blocks.cost_s[start:end])
-        self.walked += end - start
-        for b in range(start, end):
-            mine = b - first
-            self.total_s += load[mine]
-            for u in self.blocks.upstream[b]:
+        self.total_s += sum(load[start - first :])
+        largest_s, count, walked = self.largest_s, self.count, self.walked + end - start
+        for mine, inputs in enumerate(self.blocks.upstream[start:end], start - first):
+            count += 1
+            for u in reversed(inputs):
                 root = u - first
                 if root < 0:
-                    continue
-                self.walked += 1
+                    break
+                walked += 1
                 while parent[root] != root:
                     parent[root] = root = parent[parent[root]]
                 if root != mine:
                     parent[mine] = root
                     load[root] += load[mine]
-                    mine = root
-            self.largest_s = max(self.largest_s, load[mine])
+                    mine = root  # noqa: PLW2901 - what the block has become part of
+                    count -= 1
+                    if count == 1:
+                        break
+            if load[mine] > largest_s:  # noqa: PLR1730 - max is slower, and this runs on all blocks
+                largest_s = load[mine]
+        self.largest_s, self.count, self.walked = largest_s, count, walked
 
     def weights(self) -> list[float]:
         """Return the seconds of every component."""
         return [load for v, load in enumerate(self.load_s) if self.parent[v] == v]
 
-
-def _stage(
-    work: Workload, blocks: _Blocks, own: Sequence[Stage] | None, first: int, end: int
-) -> Stage:
-    nodes = [v for b in blocks.nodes[blocks.starts[first] : blocks.starts[end]] for v in b]
-    parts = components(work, nodes)
-    bins = pack([work.load_s(part) for part in parts], work.slots)
-    packed = [sorted(v for i in each for v in parts[i]) for each in bins]
-    if own is not None and end == first + 1 and work.stage_s(own[first]) < work.stage_s(packed):
-        return own[first]
-    return packed
+    def roots(self) -> list[int]:
+        """Return for each block the one that stands for its component."""
+        found = []
+        for b in range(len(self.parent)):
+            root = b
+            while self.parent[root] != root:
+                root = self.parent[root]
+            found.append(root)
+        return found

@@ -6,7 +6,7 @@ a stage that waits for another long one anyway.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from qmtl.graph.workload import Stage, Workload
 
@@ -47,6 +47,12 @@ class _Climb:
                 for v in shard:
                     self.stage[v], self.slot[v] = s, k
         self.top_s = [max(each) for each in self.load_s]
+        self.least = [each.index(min(each)) for each in self.load_s]
+
+    def _measure(self, stage: int) -> None:
+        loads = self.load_s[stage]
+        self.top_s[stage] = max(loads)
+        self.least[stage] = loads.index(min(loads))
 
     def stages(self) -> list[Stage]:
         """Return the stages that are not empty, every shard in topological order."""
@@ -69,54 +75,47 @@ class _Climb:
     def _move(self, v: int) -> bool:
         self.offers += 1
         s, k, cost = self.stage[v], self.slot[v], self.work.cost_s[v]
-        loads = self.load_s[s]
-        rest_s = max([loads[k] - cost, *loads[:k], *loads[k + 1 :]])
-        most, place = 0.0, (s, k)
-        for t, j in self._places(v):
-            gain = self._gain_s(v, t, j, rest_s)
-            if gain > most:
-                most, place = gain, (t, j)
-        t, j = place
-        if place == (s, k):
+        t, j = self._best(v, s, k)
+        if (t, j) == (s, k):
             return False
-        loads[k] -= cost
+        self.load_s[s][k] -= cost
         self.load_s[t][j] += cost
-        self.top_s[s], self.top_s[t] = max(loads), max(self.load_s[t])
-        self.stage[v], self.slot[v] = place
+        self.stage[v], self.slot[v] = t, j
+        self._measure(s)
+        self._measure(t)
         return True
 
-    def _gain_s(self, v: int, t: int, j: int, rest_s: float) -> float:
-        """Return the seconds that a move saves.
+    def _best(self, v: int, s: int, k: int) -> tuple[int, int]:
+        """Return the shard near by where a node saves the most: one of each stage is looked at.
 
         A move that only takes work from one of several longest shards counts as a trifle: when all
         of them have lost some, the stage is shorter.
         """
-        s, there_s = self.stage[v], self.load_s[t][j] + self.work.cost_s[v]
-        if t == s:
-            gain = self.top_s[s] - max(rest_s, there_s)
-            return gain if gain > _NOISE_S else 0.0
-        over = there_s - self.top_s[t]
-        gain = self.top_s[s] - rest_s - max(over, 0.0)
-        if over < -_NOISE_S and gain > -_NOISE_S:
-            return max(gain, _NOISE_S)
-        return gain if gain > _NOISE_S else 0.0
-
-    def _places(self, v: int) -> Iterator[tuple[int, int]]:
-        """Give one shard of every stage near by that a node may stand in, other than its own."""
-        s, reach = self.stage[v], self.reach
+        cost, loads = self.work.cost_s[v], self.load_s[s]
+        rest_s = max([loads[k] - cost, *loads[:k], *loads[k + 1 :]])
+        saved_s = self.top_s[s] - rest_s  # by leaving, which no place can exceed
         low, low_slot = self._earliest(v)
         high, high_slot = self._latest(v)
-        for t in range(max(low, s - reach), min(high, s + reach) + 1):
-            j = low_slot if t == low else -1
+        most, place = _NOISE_S, (s, k)
+        for t in range(max(low, s - self.reach), min(high, s + self.reach) + 1):
+            j = low_slot if t == low and low_slot >= 0 else self.least[t]
             if t == high and high_slot >= 0:
-                if j >= 0 and j != high_slot:
+                if t == low and low_slot >= 0 and low_slot != high_slot:
                     continue
                 j = high_slot
-            if j < 0:
-                loads = self.load_s[t]
-                j = loads.index(min(loads))
-            if t != s or j != self.slot[v]:
-                yield t, j
+            there_s = self.load_s[t][j] + cost
+            if t == s:
+                gain = self.top_s[s] - max(rest_s, there_s) if j != k else 0.0
+            else:
+                over = there_s - self.top_s[t]
+                gain = saved_s - over if over > 0.0 else saved_s
+                if over < -_NOISE_S and gain > -_NOISE_S and place == (s, k):
+                    gain = max(gain, 2 * _NOISE_S)
+            if gain > most:
+                most, place = gain, (t, j)
+                if most >= saved_s:
+                    break
+        return place
 
     def _earliest(self, v: int) -> tuple[int, int]:
         """Return the first stage that a node may stand in and its one shard there, -1 for any."""

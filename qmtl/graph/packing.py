@@ -46,7 +46,7 @@ def _longest_first(weights: Sequence[float], slots: int) -> tuple[list[list[int]
     bins: list[list[int]] = [[] for _ in range(count)]
     loads = [(0.0, k) for k in range(count)]
     heapify(loads)
-    for each in sorted(range(len(weights)), key=lambda i: (-weights[i], i)):
+    for each in sorted(range(len(weights)), key=weights.__getitem__, reverse=True):
         load, emptiest = loads[0]
         bins[emptiest].append(each)
         heapreplace(loads, (load + weights[each], emptiest))

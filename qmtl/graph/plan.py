@@ -5,11 +5,13 @@ hard to find (two slots and no edges are the partition problem already), so ``cu
 good ones and takes the best:
 
 - everything as one shard;
+- what hangs together side by side;
 - cones: a greedy that grows stages slot by slot across levels (``graph.cones``);
 - runs of levels, cut into intervals by dynamic programming (``graph.intervals``).
 
-Cones and levels end with the same two steps: intervals of stages are merged where that is not
-slower, and single nodes move out of the shards that a stage waits for (``graph.moves``).
+Intervals of stages are merged where that is not slower, and single nodes move out of the shards
+that a stage waits for (``graph.moves``). At the end stages are divided whose work does not go up
+evenly on the slots (``graph.wrapping``).
 """
 
 from __future__ import annotations
@@ -22,14 +24,22 @@ from qmtl.graph.intervals import levels_merged, stages_merged
 from qmtl.graph.moves import moved
 from qmtl.graph.packing import pack
 from qmtl.graph.workload import Stage, Workload
+from qmtl.graph.wrapping import evened, pieces
 
 Stages = tuple[tuple[tuple[int, ...], ...], ...]
 
 _NEAR = 1.01  # a plan this close to the lower bound is good enough
+_SEARCH_S = 1e-6  # what another candidate costs a node and edge: a plan may lose as much
 _NOISE_S = 1e-9  # estimates this close are equal
-_HOPEFUL = 1.25  # a plan this much worse may still turn out the better one when it is refined
+_CLOSE = 1.05  # a plan this close to it is, where nodes are many
+_HOPEFUL = 1.1  # a plan this much worse may still turn out the better one when it is refined
 _SMALL = 1_000  # nodes and edges up to which there is time for many candidates
 _LARGE = 100_000  # nodes and edges beyond which there is time for one
+_DENSE = 8  # edges a node beyond which there is time for one as well, ...
+_MANY = 10_000  # ... where nodes and edges are so many
+_FEW = 30  # levels up to which a little patience may save many of the stages
+_TIGHT = 0.95  # of the levels: where there are more, and as many stages, it hardly saves any
+_SHALLOW = 12  # levels up to which intervals of them are often better than cones
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,51 +97,87 @@ def cut(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    stages: list[Stage]
+    took_s: float
+
+    @classmethod
+    def of(cls, work: Workload, stages: list[Stage]) -> _Candidate:
+        return cls(stages, work.plan_s(stages))
+
+    def parts(self) -> tuple[int, int]:
+        return len(self.stages), sum(map(len, self.stages))
+
+
 def _best(work: Workload, serial: list[Stage]) -> list[Stage]:
     """Return the first good enough candidate, else the best; of equals the simplest."""
-    best, best_s = serial, work.plan_s(serial)
-    enough_s = (work.least_s() + work.crossing_s) * _NEAR
-    if best_s <= max(enough_s, 2 * work.crossing_s):
+    first = best = _Candidate.of(work, serial)
+    bound_s = _bound_s(work)
+    enough_s = max(_NEAR * bound_s, bound_s + _SEARCH_S * work.size())
+    if best.took_s <= max(enough_s, 2 * work.crossing_s):
         return serial
-    for stages in _thorough(work) if work.size() <= _SMALL else _quick(work):
-        found_s = work.plan_s(stages)
-        simpler = best is not serial and _parts(stages) < _parts(best)
-        if found_s < best_s - _NOISE_S or (simpler and found_s < best_s + _NOISE_S):
-            best, best_s = stages, found_s
-        if best_s <= enough_s:
+    for found in _candidates(work):
+        simpler = best is not first and found.parts() < best.parts()
+        if found.took_s < best.took_s + (_NOISE_S if simpler else -_NOISE_S):
+            best = found
+        if best.took_s <= enough_s:
             break
-    return best
+    return evened(work, best.stages)
 
 
-def _parts(stages: Sequence[Stage]) -> tuple[int, int]:
-    return len(stages), sum(map(len, stages))
+def _bound_s(work: Workload) -> float:
+    """Return what no plan can beat."""
+    return work.least_s() + work.crossing_s
 
 
-def _thorough(work: Workload) -> Iterator[list[Stage]]:
+def _candidates(work: Workload) -> Iterator[_Candidate]:
+    if not _many(work) and (found := pieces(work)):
+        yield _Candidate.of(work, found)
+    yield from _thorough(work) if work.size() <= _SMALL else _quick(work)
+
+
+def _thorough(work: Workload) -> Iterator[_Candidate]:
     """Make and refine many candidates: where nodes are few, which is best is much of an accident.
 
     Fewer slots than there are make larger cones, and so fewer stages.
     """
     half = replace(work, slots=(work.slots + 1) // 2)
-    yield moved(work, stages_merged(work, cones(work, 0, Order.LONGEST_PATH)))
-    yield moved(work, levels_merged(work))
-    yield moved(work, stages_merged(work, cones(work, 1, Order.LEVEL)))
-    yield moved(work, stages_merged(work, cones(work, 1, Order.LONGEST_PATH)))
-    yield moved(work, stages_merged(work, cones(half, 0, Order.LONGEST_PATH)))
+
+    def merged_first(stages: list[Stage]) -> _Candidate:
+        return _Candidate.of(work, moved(work, stages_merged(work, stages)))
+
+    yield merged_first(cones(work, 0, Order.LONGEST_PATH))
+    yield _Candidate.of(work, moved(work, levels_merged(work)))
+    yield merged_first(cones(work, 1, Order.LEVEL))
+    yield merged_first(cones(work, 1, Order.LONGEST_PATH))
+    yield merged_first(cones(half, 0, Order.LONGEST_PATH))
 
 
-def _quick(work: Workload) -> Iterator[list[Stage]]:
-    """Make three candidates and refine the better two; make one where the edges are many."""
-    rough = cones(work, 0, Order.LONGEST_PATH)
-    if work.size() <= _LARGE:
-        rough = min(rough, cones(work, 1, Order.LEVEL), key=work.plan_s)
-    merged = stages_merged(work, rough)
-    yield merged
-    if work.size() <= _LARGE:
-        levels = levels_merged(work)
-        if work.plan_s(levels) <= _HOPEFUL * work.plan_s(merged):
-            yield moved(work, levels)
-    yield moved(work, merged)
+def _quick(work: Workload) -> Iterator[_Candidate]:
+    """Make candidates by cones and by levels while that promises something; refine the better ones.
+
+    Where the edges are many, there is time for one.
+    """
+    rough = _Candidate.of(work, cones(work, 0, Order.LONGEST_PATH))
+    yield rough
+    levels = 1 + max(work.level)
+    tight = levels > _FEW and len(rough.stages) > _TIGHT * levels
+    if not tight and not _many(work):
+        patient = _Candidate.of(work, cones(work, 1, Order.LEVEL))
+        rough = min(rough, patient, key=lambda each: each.took_s)
+    refined = _Candidate.of(work, stages_merged(work, moved(work, rough.stages)))
+    yield refined
+    close = refined.took_s <= _CLOSE * _bound_s(work)
+    if levels <= _SHALLOW and not close and not _many(work):
+        by_levels = _Candidate.of(work, levels_merged(work))
+        if by_levels.took_s <= _HOPEFUL * refined.took_s:
+            yield _Candidate.of(work, moved(work, by_levels.stages))
+
+
+def _many(work: Workload) -> bool:
+    """Tell whether the edges are so many that there is time for one candidate."""
+    return work.size() > min(_LARGE, max(_MANY, (1 + _DENSE) * len(work)))
 
 
 def _tidy(work: Workload, stage: Stage) -> Stage:

@@ -50,20 +50,21 @@ class Workload:
             ValueError: A node stands before one that it reads.
         """
         depth = _depths(upstream)
-        places = sorted(range(len(nodes)), key=lambda i: (depth[i], nodes[i]))
+        places = sorted(range(len(nodes)), key=nodes.__getitem__)
+        places.sort(key=depth.__getitem__)
         number = [0] * len(places)
         for new, old in enumerate(places):
             number[old] = new
-        inputs = [sorted({number[u] for u in upstream[old]}) for old in places]
+        inputs = [sorted(set(map(number.__getitem__, upstream[old]))) for old in places]
         readers = _readers(inputs)
-        cost = [float(cost_s[old]) for old in places]
+        cost = list(map(float, map(cost_s.__getitem__, places)))
         return cls(
             places=places,
             upstream=inputs,
             readers=readers,
             cost_s=cost,
             tail_s=_tails(readers, cost),
-            level=[depth[old] for old in places],
+            level=list(map(depth.__getitem__, places)),
             slots=slots,
             crossing_s=crossing_s,
         )
@@ -85,8 +86,7 @@ class Workload:
 
     def load_s(self, shard: Sequence[int]) -> float:
         """Return the seconds of one shard."""
-        cost = self.cost_s
-        return sum([cost[v] for v in shard])
+        return sum(map(self.cost_s.__getitem__, shard))
 
     def stage_s(self, stage: Sequence[Sequence[int]]) -> float:
         """Return the seconds of one stage, its crossing included."""
@@ -99,10 +99,13 @@ class Workload:
 
 def _depths(upstream: Sequence[Sequence[int]]) -> list[int]:
     depth: list[int] = []
-    for node, inputs in enumerate(upstream):
-        if inputs and max(inputs) >= node:
-            raise ValueError(f"node {node} stands before one that it reads")
-        depth.append(1 + max([depth[u] for u in inputs], default=-1))
+    of = depth.__getitem__  # knows the nodes so far, and those alone
+    try:
+        for inputs in upstream:
+            found = 1 + max(map(of, inputs)) if inputs else 0
+            depth.append(found)
+    except IndexError:
+        raise ValueError(f"node {len(depth)} stands before one that it reads") from None
     return depth
 
 
@@ -116,7 +119,8 @@ def _readers(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
 
 def _tails(readers: Sequence[Sequence[int]], cost: Sequence[float]) -> list[float]:
     tails = list(cost)
+    of = tails.__getitem__
     for node in range(len(cost) - 1, -1, -1):
         if readers[node]:
-            tails[node] += max([tails[r] for r in readers[node]])
+            tails[node] += max(map(of, readers[node]))
     return tails

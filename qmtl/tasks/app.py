@@ -39,7 +39,12 @@ def configuration(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url,
         "result_backend": f"{COUNTER}+{settings.broker_url}",
-        "include": ["qmtl.tasks.control", "qmtl.tasks.nodes", "qmtl.tasks.mirror"],
+        "include": [
+            "qmtl.tasks.control",
+            "qmtl.tasks.nodes",
+            "qmtl.tasks.mirror",
+            "qmtl.tasks.presence",
+        ],
         # Only ids travel, and nothing is ever unpickled.
         "accept_content": ["json"],
         "result_accept_content": ["json"],

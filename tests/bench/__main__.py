@@ -1,4 +1,4 @@
-"""``python -m tests.bench [sdk] [engine]``: print figures beside their targets.
+"""``python -m tests.bench [sdk] [planner] [engine]``: print figures beside their targets.
 
 Every ratio is taken in one run, so it can be compared between machines; the seconds behind it
 cannot. The rows are also written to build/bench.jsonl. See docs/benchmarks.md.
@@ -20,7 +20,11 @@ from qmtl import __version__
 from qmtl.stack.foreground import until_interrupted
 from tests.bench.figures import Report, show, write
 
-SUITES = {"sdk": "tests.bench.sdk.suite", "engine": "tests.bench.engine.suite"}
+SUITES = {
+    "sdk": "tests.bench.sdk.suite",
+    "planner": "tests.bench.planner.suite",
+    "engine": "tests.bench.engine.suite",
+}
 ROWS = Path(__file__).parents[2] / "build" / "bench.jsonl"
 INTERRUPTED = 130
 

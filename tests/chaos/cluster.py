@@ -167,7 +167,7 @@ def settings_of(stack: Stack, timing: Timing) -> Settings:
         Settings.from_env({**stack.settings_env(), **FINE_CUTS}),
         cell=unique("chaos"),
         results_topic=unique("chaos.results"),
-        slots=len(NODE_WORKERS),
+        plan_slots=len(NODE_WORKERS),  # also while one of them is dead
         lease_s=timing.lease_s,
         reap_interval_s=timing.reap_interval_s,
         dispatch_deadline_s=timing.dispatch_deadline_s,

@@ -361,6 +361,10 @@ class Ledgers(RuleBasedStateMachine):
     def learn(self, nodes: dict[str, int]) -> None:
         self.both("learn", "acme", "golden_cross", nodes)
 
+    @rule(worker=st.sampled_from(["a", "b"]), slots=st.integers(0, 3), lasts_s=LEASES)
+    def offer(self, worker: str, slots: int, lasts_s: float) -> None:
+        self.both("offer", worker, slots, lasts_s=lasts_s)
+
     @invariant()
     def they_look_alike(self) -> None:
         self.both("records", self.id)

@@ -104,7 +104,35 @@ def test_costs_are_known_once_they_were_noted(ledger: Ledger) -> None:
 
 def test_an_outlook_on_nothing_is_empty(ledger: Ledger) -> None:
     outlook = ledger.outlook("acme", "golden_cross", [], [])
-    assert (list(outlook.sources), list(outlook.cost_us)) == ([], [])
+    assert (list(outlook.sources), list(outlook.cost_us), outlook.slots) == ([], [], 0)
+
+
+def slots(ledger: Ledger) -> int:
+    return ledger.outlook("acme", "golden_cross", [], []).slots
+
+
+def test_the_slots_of_all_workers_are_added_up_by_what_each_told_last(ledger: Ledger) -> None:
+    ledger.offer("nodes@a", 2, lasts_s=LONG_S)
+    ledger.offer("nodes@b", 4, lasts_s=LONG_S)
+    ledger.offer("nodes@a", 3, lasts_s=LONG_S)
+    assert slots(ledger) == 7
+
+
+def test_a_worker_that_takes_its_offer_back_counts_no_longer(ledger: Ledger) -> None:
+    ledger.offer("nodes@a", 2, lasts_s=LONG_S)
+    ledger.offer("nodes@b", 4, lasts_s=LONG_S)
+    ledger.offer("nodes@b", 0, lasts_s=LONG_S)
+    ledger.offer("nodes@c", 0, lasts_s=LONG_S)
+    assert slots(ledger) == 2
+
+
+def test_a_worker_that_tells_nothing_any_more_counts_no_longer(subject: LedgerUnderTest) -> None:
+    subject.ledger.offer("nodes@a", 2, lasts_s=LONG_S)
+    subject.ledger.offer("nodes@killed", 4, lasts_s=SHORT_S)
+    subject.pass_time(2 * SHORT_S)
+    assert slots(subject.ledger) == 2
+    subject.ledger.offer("nodes@a", 3, lasts_s=LONG_S)
+    assert slots(subject.ledger) == 3
 
 
 # --- reuse in a start --------------------------------------------------------------------------

@@ -234,10 +234,12 @@ class Outlook:
     Attributes:
         sources: For each key that was asked for: an execution that has its result, or None.
         cost_us: For each node that was asked for: what it took lately in microseconds, or None.
+        slots: How many shards living workers run at once; 0 where none told it.
     """
 
     sources: Sequence[str | None]
     cost_us: Sequence[int | None]
+    slots: int = 0
 
 
 class Ledger(Protocol):
@@ -305,7 +307,7 @@ class Ledger(Protocol):
     def outlook(
         self, tenant: str, strategy: str, node_ids: Sequence[str], keys: Sequence[str]
     ) -> Outlook:
-        """Return what is known of nodes and call keys of a tenant; one round trip.
+        """Return what is known of nodes, call keys of a tenant, and workers; one round trip.
 
         An empty key has no result. A source that is named had the result when it was noted; its
         records and values may be gone.
@@ -314,6 +316,12 @@ class Ledger(Protocol):
     def learn(self, tenant: str, strategy: str, cost_us: Mapping[str, int]) -> None:
         """Note what nodes cost, for ``outlook``; forgotten when nothing of a strategy is noted
         for a month."""
+
+    def offer(self, worker: str, slots: int, *, lasts_s: float) -> None:
+        """Note for ``outlook`` that a worker runs so many shards at once, 0 for none any more.
+
+        It no longer counts ``lasts_s`` after it last told.
+        """
 
     def start(
         self,

@@ -28,12 +28,14 @@ class Fabric:
     """What the workers offer.
 
     Attributes:
-        slots: How many shards may run at once.
+        slots: How many shards may run at once where nobody tells it.
         crossing_us: What a stage costs beside its nodes, in microseconds; None to measure it.
+        fixed_slots: How many may run at once, whatever is told; None to go by that.
     """
 
     slots: int
     crossing_us: int | None = None
+    fixed_slots: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Planner:
         runtime: str = "",
         cost_us: Sequence[int | None] = (),
         crossing_us: int | None = None,
+        slots: int = 0,
         there: Collection[str] = (),
     ) -> Plan:
         """Return the plan of a shape at a time.
@@ -101,15 +104,17 @@ class Planner:
             cost_us: What each node took lately; None, or none at all, where that is unknown.
             crossing_us: What a stage cost lately beside its nodes; None where that is unknown. It
                 counts where the fabric does not say it.
+            slots: How many shards living workers run at once, 0 where that is unknown; likewise.
             there: Ids of nodes that need not run.
         """
         crossing = self._fabric.crossing_us or crossing_us or CROSSING_US
+        at_once = self._fabric.fixed_slots or slots or self._fabric.slots
         costs = tuple([each or 0 for each in cost_us]) or (0,) * len(shape.nodes)
         return Plan(
             nodes=shape.nodes,
             shape=shape.name,
             as_of_ns=as_of_ns,
-            stages=self._stages(shape, costs, crossing, there),
+            stages=self._stages(shape, costs, crossing, at_once, there),
             pins=tuple(pins),
             windows=tuple(
                 PinnedWindow(
@@ -129,17 +134,20 @@ class Planner:
         )
 
     def _stages(
-        self, shape: Shape, costs: Sequence[int], crossing_us: int, there: Collection[str]
+        self,
+        shape: Shape,
+        costs: Sequence[int],
+        crossing_us: int,
+        slots: int,
+        there: Collection[str],
     ) -> Stages:
         open_ = tuple([place for place, node_id in enumerate(shape.ids) if node_id not in there])
         if not open_:
             return ()
-        work = _Work(
-            {place: estimated_us(costs[place]) for place in open_}, self._fabric.slots, crossing_us
-        )
+        work = _Work({place: estimated_us(costs[place]) for place in open_}, slots, crossing_us)
         if work.slots == 1 or work.total_us <= crossing_us:
             return ((open_,),)
-        key = shape.name, open_ if there else None
+        key = shape.name, slots, open_ if there else None
         kept = self._cuts.get(key)
         if kept is None or work.loses_us(kept) > SEARCH_US * len(open_):
             stages = work.cut(shape)

@@ -89,6 +89,7 @@ class Preparation:
             runtime=work.keys.runtime,
             cost_us=cost_us,
             crossing_us=crossing_us,
+            slots=outlook.slots,
             there=there | {reused.record.node_id for reused in found},
         )
         return Prepared(

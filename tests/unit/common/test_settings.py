@@ -23,6 +23,7 @@ def test_a_value_of_the_wrong_kind_names_its_variable(text: str) -> None:
 def test_a_setting_that_may_be_left_out_is_no_variable() -> None:
     assert "QMTL_CROSSING_S" not in Settings().to_env()
     assert Settings.from_env({"QMTL_CROSSING_S": "0.01"}).crossing_s == 0.01
+    assert Settings.from_env({"QMTL_PLAN_SLOTS": "3"}).plan_slots == 3
 
 
 def test_no_secret_shows_in_the_representation() -> None:

@@ -126,6 +126,32 @@ def test_a_long_node_moves_to_the_stage_that_waits_for_a_long_one_anyway() -> No
     assert found.estimate_s == pytest.approx(0.01 + 0.3 + 0.2 + 3 * CROSSING_S)
 
 
+def test_three_equal_chains_on_two_slots_take_no_longer_than_half_of_them() -> None:
+    """One chain is begun by a slot and ended by the other, while each runs one of the others."""
+    chains: Edges = {f"{c}{i}": [f"{c}{i - 1}"] if i else [] for c in "abc" for i in range(4)}
+    found = plan(chains, HEAVY_S)
+    assert sizes(found.stages) == [[2, 2], [4, 4]] or sizes(found.stages) == [[4, 4], [2, 2]]
+    assert found.estimate_s == pytest.approx(6 * HEAVY_S + 2 * CROSSING_S)
+
+
+@pytest.mark.parametrize(("count", "slots"), [(7, 2), (5, 4), (7, 3), (11, 4)])
+@pytest.mark.parametrize("length", [20, 60])
+def test_equal_chains_take_little_longer_than_their_share_of_the_slots(
+    count: int, slots: int, length: int
+) -> None:
+    chains: Edges = {
+        f"{c}:{i:02}": [f"{c}:{i - 1:02}"] if i else [] for c in range(count) for i in range(length)
+    }
+    found = plan(chains, HEAVY_S, slots)
+    share_s = max(length, count * length / slots) * HEAVY_S
+    assert found.estimate_s <= 1.06 * share_s + slots * CROSSING_S
+
+
+def test_chains_are_not_parted_where_a_crossing_costs_more_than_it_saves() -> None:
+    chains: Edges = {f"{c}{i}": [f"{c}{i - 1}"] if i else [] for c in "abc" for i in range(2)}
+    assert sizes(plan(chains, 0.003).stages) == [[4, 2]]
+
+
 def test_a_node_before_its_input_is_refused() -> None:
     with pytest.raises(ValueError, match="node 0 stands before one that it reads"):
         cut(["a", "b"], [[1], []], [1.0, 1.0], slots=2, crossing_s=CROSSING_S)

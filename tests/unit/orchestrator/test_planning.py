@@ -64,6 +64,14 @@ GOLDEN = StrategySpec(
 )
 
 
+APART = StrategySpec(
+    name="apart",
+    interval_ns=DAY,
+    description="",
+    sources=GOLDEN.sources,
+    nodes=tuple(node(f"n{i}", PRICES) for i in range(12)),
+)
+
 D, E = "d" * 32, "e" * 32  # digests of windows
 MILLISECOND_US = 1_000
 
@@ -160,6 +168,24 @@ def test_a_cut_serves_again_while_it_loses_less_than_another_search_takes() -> N
     first = stages(50_000, 50_000, 50_000, 50_000)
     assert stages(50_010, 49_990, 50_020, 50_000) is first
     assert stages(1, 1, 1, 900_000) != first
+
+
+def test_a_stage_has_as_many_shards_as_living_workers_run_at_once() -> None:
+    shape = shape_of(APART)
+    windows = dict.fromkeys(shape.sources, D)
+
+    def shards(planner: Planner, slots: int) -> int:
+        costs = [50_000] * len(shape.nodes)
+        plan = planner.plan(
+            shape, as_of_ns=NOON, windows=windows, pins=(), cost_us=costs, slots=slots
+        )
+        return len(plan.stages[0])
+
+    planner = Planner(Fabric(2, crossing_us=MILLISECOND_US))
+    assert [shards(planner, slots) for slots in (4, 3, 1, 4)] == [4, 3, 1, 4]
+    assert shards(planner, slots=0) == 2  # nobody told
+    fixed = Planner(Fabric(2, crossing_us=MILLISECOND_US, fixed_slots=3))
+    assert [shards(fixed, slots) for slots in (0, 1, 4)] == [3, 3, 3]
 
 
 def test_two_names_of_one_computation_run_once_under_the_larger_limits() -> None:

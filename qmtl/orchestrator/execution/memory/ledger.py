@@ -82,6 +82,10 @@ class MemoryLedger(MemoryReads):
         with self._lock:
             self._costs[tenant, strategy].update(cost_us)
 
+    def offer(self, worker: str, slots: int, *, lasts_s: float) -> None:
+        with self._lock:
+            self._offers[worker] = (slots, self._clock() + _milliseconds(lasts_s))
+
     def start(
         self,
         execution_id: str,

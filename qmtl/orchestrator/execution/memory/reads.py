@@ -44,6 +44,7 @@ class MemoryReads:
         self._lines = Lines(self._live)
         self._memo = Memo(self._is_alive, memo_ttl_ms)
         self._costs: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        self._offers: dict[str, tuple[int, int]] = {}  # worker -> slots, and until when
         self._tallies: dict[str, Counter[str]] = defaultdict(Counter)
 
     def ping(self) -> None:
@@ -92,6 +93,7 @@ class MemoryReads:
             return Outlook(
                 sources=[self._memo.source(tenant, key, now) if key else None for key in keys],
                 cost_us=[costs.get(node_id) for node_id in node_ids],
+                slots=sum(slots for slots, ends in self._offers.values() if ends > now),
             )
 
     def next_of_line(self, execution_id: str) -> Following | None:

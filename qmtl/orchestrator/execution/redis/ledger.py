@@ -16,6 +16,7 @@ Keys, all behind the cell's prefix::
                             line; see lines.lua
     memo:{tenant}:{generation}   hash: call key -> execution that has the result; see memo.lua
     costs:{tenant}:{strategy}   hash: node id -> microseconds
+    workers                 hash: worker -> how many shards it runs at once; see offers.lua
     tallies:{tenant}        hash: how many results were computed, reused, waited for
     due                     zset: when to look at an execution that has not ended
     open                    hash: state -> how many executions have not ended
@@ -82,6 +83,7 @@ class RedisLedger(RedisReads):
 
         nodes = ("lines", "memo", "history", "nodes")
         self._create = script("create")
+        self._offer = script("offer", "offers")
         self._start = script("start", *nodes, "shards")
         self._end = script("end", "lines")
         self._reopen = script("reopen")
@@ -140,6 +142,10 @@ class RedisLedger(RedisReads):
             pipe.hset(key, items=[each for pair in cost_us.items() for each in pair])
             pipe.expire(key, COSTS_TTL_S)
             pipe.execute()
+
+    @translated()
+    def offer(self, worker: str, slots: int, *, lasts_s: float) -> None:
+        self._offer.run(self._key("workers"), worker, slots, _milliseconds(lasts_s))
 
     @translated()
     def start(

@@ -46,7 +46,7 @@ class RedisReads:
         timeout_s = client.get_connection_kwargs().get("socket_timeout")
         self._block_s = min(BLOCK_S, timeout_s / 2) if timeout_s else BLOCK_S
         self._shapes: Recent[tuple[PlannedNode, ...]] = Recent(MOST_NODES, len)
-        self._outlook = CellScript(client, keys.prefix, "outlook", "memo")
+        self._outlook = CellScript(client, keys.prefix, "outlook", "memo", "offers")
         self._histories = CellScript(client, keys.prefix, "histories")
         self._shard_facts = CellScript(client, keys.prefix, "shard_facts")
         self._next_of_line = CellScript(client, keys.prefix, "next_of_line", "lines")
@@ -108,7 +108,7 @@ class RedisReads:
         self, tenant: str, strategy: str, node_ids: Sequence[str], keys: Sequence[str]
     ) -> Outlook:
         asked = [key for key in keys if key]
-        known, costs = self._outlook.run(
+        known, costs, slots = self._outlook.run(
             self._key("costs", tenant, strategy),
             tenant,
             documents.encode(asked),
@@ -120,6 +120,7 @@ class RedisReads:
         return Outlook(
             sources=[None if source is None else source.decode() for source in sources],
             cost_us=[None if cost is None else int(cost) for cost in costs],
+            slots=int(slots),
         )
 
     @translated()

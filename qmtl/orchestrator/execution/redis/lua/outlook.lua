@@ -1,8 +1,10 @@
--- Read what is known of call keys and nodes.
+-- Read what is known of call keys, nodes and workers.
 --
 -- KEYS   1 costs of a strategy's nodes
 -- ARGV   1 cell  2 tenant  3 packed call keys  4 packed node ids  5 ms for which results are known
--- Reply  {execution of each key, ...}, {microseconds of each node, ...}; nil where there is none
+-- Reply  {execution of each key, ...}, {microseconds of each node, ...}, shards at once; nil where
+--        there is none
 
 local keys, ids = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
-return { results_of(ARGV[2], keys, ARGV[5], now_ms()), read_fields(KEYS[1], ids) }
+local now = now_ms()
+return { results_of(ARGV[2], keys, ARGV[5], now), read_fields(KEYS[1], ids), offered(now) }
