@@ -59,7 +59,7 @@ def test_what_is_sent_again_keeps_its_priority() -> None:
 def test_what_follows_one_whose_time_is_over_is_sent_with_its_own_priority() -> None:
     under, fabric, state = memory_ledger(), PriorityFabric(), MemoryStateStore()
     registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
-    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0)
+    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=60.0)
     late = new_execution(ordered=True, priority=Priority.LOW, expires_s=1.0)
     following = new_execution(ordered=True, priority=Priority.HIGH, bucket_ns=late.bucket_ns + 1)
     for each in (late, following):
