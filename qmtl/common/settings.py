@@ -55,6 +55,8 @@ class Settings:
         submission_ttl_s: How long the record of a finished submission is kept.
         outbox_retention_s: How long after its commit a mirrored result is kept for mirroring anew,
             should Kafka lose its topics.
+        execution_retention_s: How long after its end an execution is kept, with its plan, records,
+            logs and values; results are found again for half as long at most.
     """
 
     cell: str = "main"
@@ -87,6 +89,7 @@ class Settings:
     request_limit_bytes: int = 32 * MEBIBYTE
     submission_ttl_s: int = 7 * 86_400
     outbox_retention_s: float = 86_400.0
+    execution_retention_s: float = 30 * 86_400.0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

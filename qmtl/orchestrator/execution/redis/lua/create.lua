@@ -6,8 +6,9 @@
 --        8 bucket in ms  9 ms until its time is over, '' for never  10 most open executions, ''
 --        11 place in the pages  12 strategy  13 what it asks of its line, '' where not ordered
 --        14 the bucket whose changed results it follows, ''  15 priority
---        16.. pairs of input and points
--- Reply  {'NEW'}, {'OVERLOADED'}, or the fields of the execution that has this id
+--        16 what it replays, ''  17.. pairs of input and points
+-- Reply  {'NEW'}, {'OVERLOADED'}, {'REMAINS'} (histories read values of a forgotten one of this id,
+--        which stand elsewhere), or the fields of the execution that has this id
 
 local creator = redis.call('HGET', KEYS[1], 'creator')
 if creator == ARGV[3] then
@@ -21,16 +22,32 @@ if ARGV[10] ~= '' then
     return { 'OVERLOADED' }
   end
 end
+local remains = redis.call('HMGET', KEYS[1] .. ':remains', 'histories', 'bucket')
+if remains[1] then
+  if remains[1] ~= ARGV[6] or remains[2] ~= ARGV[8] then
+    return { 'REMAINS' }
+  end
+  redis.call('DEL', KEYS[1] .. ':remains')
+  redis.call('ZREM', CELL .. 'remains', ARGV[2])
+end
 local MOST_BUCKETS = 20000 -- that a line knows
 local now = now_ms()
 local created = digits(now)
 redis.call(
   'HSET', KEYS[1], 'doc', ARGV[4], 'tenant', ARGV[5], 'histories', ARGV[6], 'line', ARGV[7],
   'bucket', ARGV[8], 'state', 'PENDING', 'opened', created, 'creator', ARGV[3], 'lasts', ARGV[9],
-  'priority', ARGV[15],
+  'priority', ARGV[15], 'place', ARGV[11], 'strategy', ARGV[12],
   'expires', ARGV[9] ~= '' and digits(now + tonumber(ARGV[9])) or ''
 )
-write_chunks('HSET', KEYS[1] .. ':inputs', ARGV, 16)
+write_chunks('HSET', KEYS[1] .. ':inputs', ARGV, 17)
+if ARGV[16] ~= '' then -- its plan names what that one's names, which is kept as long as it is
+  local base, place = unpack(redis.call('HMGET', CELL .. 'exec:' .. ARGV[16], 'base', 'place'))
+  if place then
+    redis.call('HSET', KEYS[1], 'base', base or place)
+    redis.call('ZADD', CELL .. 'replays:' .. ARGV[5], 0, (base or place) .. ' ' .. ARGV[2])
+    redis.call('ZADD', CELL .. 'ended', 'XX', created, ARGV[16])
+  end
+end
 if ARGV[7] ~= '' then
   local buckets, what = CELL .. 'buckets:' .. ARGV[7], ARGV[8] .. ':' .. ARGV[13]
   redis.call('HSET', KEYS[1], 'what', what)

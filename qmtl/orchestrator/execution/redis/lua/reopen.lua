@@ -42,6 +42,7 @@ redis.call(
 if line ~= '' then
   redis.call('ZADD', CELL .. 'line:' .. line, bucket, id)
 end
+redis.call('ZREM', CELL .. 'ended', id)
 redis.call('ZADD', CELL .. 'due', digits(now), id)
 redis.call('HINCRBY', CELL .. 'open', 'PENDING', 1)
 return 1
