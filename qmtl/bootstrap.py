@@ -92,15 +92,10 @@ def connect(settings: Settings) -> Stores:
         graph=Neo4jGraphStore(driver, settings.graph_database),
         state=RedisStateStore(redis, keys),
         points=RedisPointStore(redis, keys),
-        ledger=RedisLedger(redis, keys, memo_ttl_s=_memo_ttl_s(settings)),
+        ledger=RedisLedger(redis, keys, memo_ttl_s=settings.reuse_s),
         outbox=RedisOutbox(redis, keys, retention_s=settings.outbox_retention_s),
         topic=KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s),
     )
-
-
-def _memo_ttl_s(settings: Settings) -> float:
-    """Return how long results are known: never when their execution may be forgotten already."""
-    return min(settings.memo_ttl_s, settings.execution_retention_s / 2)
 
 
 def build(

@@ -106,6 +106,11 @@ class Settings:
                 values[each.name] = _read(each.name, str(each.type), text)
         return cls(**values)
 
+    @property
+    def reuse_s(self) -> float:
+        """How long results are found again: no longer than their executions are surely kept."""
+        return min(self.memo_ttl_s, self.execution_retention_s / 2)
+
     def to_env(self) -> dict[str, str]:
         """Return the variables from which ``from_env`` reads this value back."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
