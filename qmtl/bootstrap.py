@@ -92,7 +92,7 @@ def connect(settings: Settings) -> Stores:
         graph=Neo4jGraphStore(driver, settings.graph_database),
         state=RedisStateStore(redis, keys),
         points=RedisPointStore(redis, keys),
-        ledger=RedisLedger(redis, keys, memo_ttl_s=settings.memo_ttl_s),
+        ledger=RedisLedger(redis, keys, memo_ttl_s=settings.reuse_s),
         outbox=RedisOutbox(redis, keys, retention_s=settings.outbox_retention_s),
         topic=KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s),
     )
@@ -180,6 +180,7 @@ def build(
         dispatcher,
         lease_s=settings.lease_s,
         unclaimed_s=settings.dispatch_deadline_s,
+        retention_s=settings.execution_retention_s,
     )
     mirror = Mirror(s.ledger, s.outbox, s.topic, recent, settings.results_topic)
 

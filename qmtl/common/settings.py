@@ -57,6 +57,8 @@ class Settings:
         submission_ttl_s: How long the record of a finished submission is kept.
         outbox_retention_s: How long after its commit a mirrored result is kept for mirroring anew,
             should Kafka lose its topics.
+        execution_retention_s: How long after its end an execution is kept, with its plan, records,
+            logs and values; results are found again for half as long at most.
     """
 
     cell: str = "main"
@@ -91,6 +93,7 @@ class Settings:
     request_limit_bytes: int = 32 * MEBIBYTE
     submission_ttl_s: int = 7 * 86_400
     outbox_retention_s: float = 86_400.0
+    execution_retention_s: float = 30 * 86_400.0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -106,6 +109,11 @@ class Settings:
             if text is not None:
                 values[each.name] = _read(each.name, str(each.type), text)
         return cls(**values)
+
+    @property
+    def reuse_s(self) -> float:
+        """How long results are found again: no longer than their executions are surely kept."""
+        return min(self.memo_ttl_s, self.execution_retention_s / 2)
 
     def to_env(self) -> dict[str, str]:
         """Return the variables from which ``from_env`` reads this value back."""

@@ -121,7 +121,8 @@ ENTRIES: dict[str, Entry] = {
         "Run the execution again; if it comes back, report it.",
     ),
     "QMTL-401": Entry(
-        "The id is wrong, or the execution is no longer kept.",
+        "The id is wrong, or the execution was forgotten: it is kept for "
+        "`QMTL_EXECUTION_RETENTION_S` after its end.",
         "`qmtl status 00000000000000000000000000000000`",
         "Take the id that `qmtl trigger` printed.",
     ),
@@ -197,7 +198,8 @@ ENTRIES: dict[str, Entry] = {
         "Set `QMTL_API_KEY` to a key of an entry of the server's `QMTL_API_KEYS`.",
     ),
     "QMTL-502": Entry(
-        "A key stands for one request, so that a repeated one acts once.",
+        "A key stands for one request, so that a repeated one acts once. A key whose execution was "
+        "forgotten may be used again, unless histories still read its results.",
         "the same `Idempotency-Key` for two different triggers",
         "Use a new key for a new request.",
     ),

@@ -21,6 +21,7 @@ DAY_S = 86_400
 SOFT_SHUTDOWN_S = 3.0  # less than the supervisor waits before it kills
 PERIODIC_EXPIRY_S = 30.0  # so that a look of the reaper outlives a slow submission before it
 MIRROR_EVERY_S = 5.0
+FORGET_EVERY_S = 10.0
 
 # Redis has a list for each, and takes from the first that has a message; 0 comes first. One more
 # is added for an execution that has not begun: what has begun ends before anything new begins.
@@ -101,6 +102,11 @@ def _schedule(settings: Settings) -> dict[str, Any]:
             "task": "qmtl.control.repair",
             "schedule": 60.0,
             "options": {"expires": 60.0},
+        },
+        "forget": {
+            "task": "qmtl.control.forget",
+            "schedule": FORGET_EVERY_S,
+            "options": {"expires": FORGET_EVERY_S},
         },
         "mirror": {
             "task": "qmtl.mirror.store_results",

@@ -22,6 +22,13 @@ def reap() -> None:
     system().reaper.look(now_ms=now_ms())
 
 
+@app.task(name="qmtl.control.forget")
+@never_raises
+def forget() -> None:
+    """Forget executions that ended longer ago than they are kept."""
+    system().reaper.forget()
+
+
 @app.task(name="qmtl.control.repair")
 @never_raises
 def repair() -> None:

@@ -27,7 +27,7 @@ from qmtl.orchestrator.execution.ledger import (
 )
 from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.execution.memory.outbox import MemoryOutbox
-from qmtl.orchestrator.execution.outbox import Outbox
+from qmtl.orchestrator.execution.outbox import RETENTION_S, Outbox
 from qmtl.orchestrator.execution.pinned import Pinned
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from qmtl.orchestrator.execution.redis.outbox import RedisOutbox
@@ -36,6 +36,7 @@ DAY_NS = 86_400 * 1_000_000_000
 DAY_MS = 86_400 * 1_000
 SHORT_S = 0.2  # a lease that a test waits out
 LONG_S = 60.0  # a lease that never runs out in a test
+NOT_RETAINED_S = -1.0  # of an outbox: what is acknowledged goes at once, at the same time too
 ERROR = ErrorRecord(code="QMTL-410", message="It raised.")
 
 
@@ -62,18 +63,19 @@ class HandClock:
         self.at_ms += round(seconds * 1000)
 
 
-def memory_ledger() -> LedgerUnderTest:
+def memory_ledger(*, retention_s: float = RETENTION_S, **options: Any) -> LedgerUnderTest:
     clock = HandClock()
-    ledger = MemoryLedger(clock)
-    return LedgerUnderTest(ledger, MemoryOutbox(ledger), clock.pass_time, lambda: ledger)
+    ledger = MemoryLedger(clock, **options)
+    outbox = MemoryOutbox(ledger, retention_s=retention_s)
+    return LedgerUnderTest(ledger, outbox, clock.pass_time, lambda: ledger)
 
 
-def redis_ledger(settings: Settings) -> LedgerUnderTest:
+def redis_ledger(settings: Settings, *, retention_s: float = RETENTION_S) -> LedgerUnderTest:
     client = connect(settings.state_url, timeout_s=settings.connect_timeout_s)
     keys = Keys(settings.cell)
     return LedgerUnderTest(
         RedisLedger(client, keys),
-        RedisOutbox(client, keys),
+        RedisOutbox(client, keys, retention_s=retention_s),
         time.sleep,
         lambda: RedisLedger(client, keys),
     )
@@ -89,7 +91,9 @@ class HandTimedRedis(redis.Redis):
         return super().register_script(script.replace(real, by_hand))
 
 
-def hand_timed_redis_ledger(settings: Settings, clock: HandClock) -> LedgerUnderTest:
+def hand_timed_redis_ledger(
+    settings: Settings, clock: HandClock, *, retention_s: float = RETENTION_S, **options: Any
+) -> LedgerUnderTest:
     """Return a ledger for which time passes only by hand, as in memory; its outbox reads."""
     client = connect(settings.state_url, timeout_s=settings.connect_timeout_s)
     keys = Keys(settings.cell)
@@ -100,8 +104,9 @@ def hand_timed_redis_ledger(settings: Settings, clock: HandClock) -> LedgerUnder
         client.set(keys("clock"), clock.at_ms)
 
     pass_time(0)
-    ledger = RedisLedger(timed, keys)
-    return LedgerUnderTest(ledger, RedisOutbox(client, keys), pass_time, lambda: ledger)
+    ledger = RedisLedger(timed, keys, **options)
+    outbox = RedisOutbox(client, keys, retention_s=retention_s)
+    return LedgerUnderTest(ledger, outbox, pass_time, lambda: ledger)
 
 
 def new_execution(**fields: Any) -> Execution:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from qmtl.common.errors import UnknownExecution
 from qmtl.models.execution import (
     ErrorRecord,
     Execution,
@@ -242,6 +243,18 @@ class Outlook:
     slots: int = 0
 
 
+REMAINS = "An execution of this id was forgotten, but histories still read its results."
+OTHER_KEY = "Use a new key for a new trigger."
+
+
+def unknown(execution_id: str) -> UnknownExecution:
+    """Return what is raised where there is no such execution."""
+    return UnknownExecution(
+        f"There is no execution {execution_id!r}.",
+        hint="Executions are forgotten some time after they have ended.",
+    )
+
+
 class Ledger(Protocol):
     """Executions, their plans, node records and values, and the outbox of what was committed.
 
@@ -271,6 +284,8 @@ class Ledger(Protocol):
         Raises:
             Overloaded: It would be new, and as many executions have not ended as a bound of
                 ``most_open`` says; the tenant's is looked at first.
+            IdempotencyConflict: One of this id was forgotten, whose results histories still read
+                at another bucket or in another line.
         """
 
     def get(self, tenant: str, execution_id: str) -> Execution:
@@ -314,8 +329,8 @@ class Ledger(Protocol):
         """
 
     def learn(self, tenant: str, strategy: str, cost_us: Mapping[str, int]) -> None:
-        """Note what nodes cost, for ``outlook``; forgotten when nothing of a strategy is noted
-        for a month."""
+        """Note what nodes cost, for ``outlook``; a cost that is neither noted nor asked for is
+        forgotten after one to two months."""
 
     def offer(self, worker: str, slots: int, *, lasts_s: float) -> None:
         """Note for ``outlook`` that a worker runs so many shards at once, 0 for none any more.
@@ -562,6 +577,25 @@ class Ledger(Protocol):
         due later than an execution was returned brings it back before ``again_s`` are over. With
         ``hold_back``, what nobody claimed yet is not due: it is looked at again after ``again_s``,
         for ten minutes at most.
+        """
+
+    def forget(self, *, retention_s: float, limit: int) -> int:
+        """Forget executions that ended at least ``retention_s`` ago, those first that ended first.
+
+        They are unknown from then on; an execution of the same id may be created anew. None is
+        forgotten that has not ended, is to be settled, or has entries in the outbox. Creating a
+        replay of an execution counts as its end. Values stay as long as a point names them, and
+        then until every execution is forgotten that was there while one did, since its plan may
+        name them. The memo may name executions that are gone, for as long as it knows results: an
+        execution that is made anew is only told from the forgotten one where ``retention_s`` is
+        longer than that.
+
+        Args:
+            retention_s: How long executions are kept.
+            limit: How many to forget at most; the work of one call is bounded.
+
+        Returns:
+            How many were forgotten; 0 where nothing is left to forget for now.
         """
 
     def counts(self) -> dict[ExecutionState, int]:

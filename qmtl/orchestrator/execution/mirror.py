@@ -76,6 +76,7 @@ class Mirror:
             Refused: The broker refuses the results topic; nothing was acknowledged.
         """
         if self._watch.look():
+            self._outbox.trim()  # also where nothing is committed any more
             self._outbox.forget_readers(idle_s=READER_IDLE_S)
         entries = self._outbox.read(reader, limit=BATCH, wait_s=wait_s, idle_s=IDLE_S)
         sending = _Sending(self._send)

@@ -47,6 +47,10 @@ class Outbox(Protocol):
         """Count entries as mirrored. Idempotent; without effect on entries that were read before
         a rewind, since what they were sent to may be gone."""
 
+    def trim(self) -> None:
+        """Let go of what was acknowledged and need not be retained any more; ``acknowledge`` does
+        so too."""
+
     def reject(self, entries: list[OutboxEntry], *, reason: str, tries: int) -> int:
         """Note that entries cannot be mirrored: they are given again, and put aside after so many
         ``tries``. Returns how many were put aside now."""

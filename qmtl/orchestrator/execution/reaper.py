@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass
 
 from qmtl.common.errors import DEADLINE_PASSED, Unavailable
@@ -13,7 +15,9 @@ from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore
 
 BATCH = 100
+FORGET_S = 1.0  # of a worker's time for what is forgotten at once
 LONG_QUEUE = 20  # messages: while so many wait, what nobody claimed is one of them
+log = logging.getLogger("qmtl.execution")
 EXPIRED = ErrorRecord(
     code=DEADLINE_PASSED, message="It had not ended when the time that its trigger gave was over."
 )
@@ -39,6 +43,7 @@ class Reaper:
         *,
         lease_s: float,
         unclaimed_s: float,
+        retention_s: float,
     ) -> None:
         self._ledger = ledger
         self._state = state
@@ -46,6 +51,7 @@ class Reaper:
         self._dispatcher = dispatcher
         self._lease_s = lease_s
         self._unclaimed_s = unclaimed_s
+        self._retention_s = retention_s
         self._sent_ms: dict[tuple[str, str], int] = {}  # submissions that were waiting last time
 
     def look(self, *, now_ms: int) -> Reaped:
@@ -89,6 +95,22 @@ class Reaper:
     def repair(self) -> int:
         """Write the copies of all deployments anew from the graph; return how many."""
         return self._registry.repair_copies()
+
+    def forget(self) -> int:
+        """Forget executions that ended longer ago than they are kept; return how many.
+
+        It works for about a second; what is left then waits for the next time.
+        """
+        forgotten, ends = 0, time.monotonic() + FORGET_S
+        while found := self._ledger.forget(retention_s=self._retention_s, limit=BATCH):
+            forgotten += found
+            if time.monotonic() >= ends:
+                break
+        if forgotten:
+            log.info(
+                "Executions that ended %d s ago were forgotten: %d.", self._retention_s, forgotten
+            )
+        return forgotten
 
     def _send(self, due: Due) -> None:
         if due.expired:

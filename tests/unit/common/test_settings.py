@@ -42,3 +42,8 @@ def test_the_reference_lists_every_setting_with_its_default() -> None:
         words = {"": "none", None: "measured"}
         default = words.get(field.default, f"`{field.default}`")
         assert f"| `QMTL_{field.name.upper()}` | {default} |" in text
+
+
+def test_results_are_found_again_only_while_their_executions_are_surely_kept() -> None:
+    assert Settings(memo_ttl_s=60, execution_retention_s=1_000.0).reuse_s == 60
+    assert Settings(memo_ttl_s=60, execution_retention_s=100.0).reuse_s == 50

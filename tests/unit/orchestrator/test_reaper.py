@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from qmtl.models.execution import ExecutionState, Priority
 from qmtl.models.strategy import Submission, SubmissionState
-from qmtl.orchestrator.execution.reaper import LONG_QUEUE, Reaper
+from qmtl.orchestrator.execution.reaper import BATCH, LONG_QUEUE, Reaper
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
@@ -13,12 +15,15 @@ from tests.support.fabric import Fabric
 from tests.support.ledgers import memory_ledger, new_execution
 
 DEADLINE_MS = 15_000
+KEPT_S = 100.0
 
 
 def test_an_execution_that_waits_behind_a_long_queue_is_not_sent_again() -> None:
     under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
     registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
-    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0)
+    reaper = Reaper(
+        under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0, retention_s=KEPT_S
+    )
     execution = new_execution()
     under.ledger.create(execution, {})
     for _ in range(LONG_QUEUE):
@@ -48,7 +53,9 @@ class PriorityFabric(Fabric):
 def test_what_is_sent_again_keeps_its_priority() -> None:
     under, fabric, state = memory_ledger(), PriorityFabric(), MemoryStateStore()
     registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
-    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0)
+    reaper = Reaper(
+        under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0, retention_s=KEPT_S
+    )
     execution = new_execution(priority=Priority.HIGH)
     under.ledger.create(execution, {})
     under.pass_time(2.0)
@@ -59,7 +66,9 @@ def test_what_is_sent_again_keeps_its_priority() -> None:
 def test_what_follows_one_whose_time_is_over_is_sent_with_its_own_priority() -> None:
     under, fabric, state = memory_ledger(), PriorityFabric(), MemoryStateStore()
     registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
-    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=60.0)
+    reaper = Reaper(
+        under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=60.0, retention_s=KEPT_S
+    )
     late = new_execution(ordered=True, priority=Priority.LOW, expires_s=1.0)
     following = new_execution(ordered=True, priority=Priority.HIGH, bucket_ns=late.bucket_ns + 1)
     for each in (late, following):
@@ -79,6 +88,7 @@ def test_a_submission_that_waits_is_sent_once_in_each_deadline() -> None:
         fabric,
         lease_s=10.0,
         unclaimed_s=DEADLINE_MS / 1_000,
+        retention_s=KEPT_S,
     )
     submission = Submission(
         id="s",
@@ -99,7 +109,9 @@ def test_a_submission_that_waits_is_sent_once_in_each_deadline() -> None:
 def test_what_stood_behind_an_execution_whose_time_is_over_is_sent_at_once() -> None:
     under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
     registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
-    reaper = Reaper(under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=60.0)
+    reaper = Reaper(
+        under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=60.0, retention_s=KEPT_S
+    )
     first, second = (
         new_execution(bucket_ns=bucket, ordered=True, expires_s=expires_s)
         for bucket, expires_s in ((1, 5.0), (2, None))
@@ -110,3 +122,24 @@ def test_what_stood_behind_an_execution_whose_time_is_over_is_sent_at_once() -> 
     reaper.look(now_ms=0)
     assert under.ledger.get("acme", first.id).state is ExecutionState.FAILED
     assert fabric.waiting == [("advance", ("acme", second.id, 0))]
+
+
+def test_what_ended_longer_ago_than_it_is_kept_is_forgotten_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    under, state = memory_ledger(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(
+        under.ledger, state, registry, Fabric(), lease_s=10.0, unclaimed_s=1.0, retention_s=KEPT_S
+    )
+    for _ in range(BATCH + 1):
+        execution = new_execution()
+        under.ledger.create(execution, {})
+        under.ledger.cancel(execution.id)
+    under.pass_time(KEPT_S - 1.0)
+    assert reaper.forget() == 0
+    under.pass_time(1.0)
+    with caplog.at_level("INFO", "qmtl.execution"):
+        assert reaper.forget() == BATCH + 1
+    assert "forgotten: 101" in caplog.text
+    assert under.ledger.page("acme", strategy=None, before="", limit=9) == ([], "")

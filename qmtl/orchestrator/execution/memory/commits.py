@@ -80,6 +80,11 @@ class CommitQueue:
                     self._done[entry.entry_id] = self._open.pop(entry.entry_id)
             self._trim(self._clock() - round(retention_s * 1000), most_entries)
 
+    def trim(self, *, retention_s: float, most_entries: int) -> None:
+        """Let go of closed entries that are old or too many."""
+        with self._changed:
+            self._trim(self._clock() - round(retention_s * 1000), most_entries)
+
     def _trim(self, oldest_ms: int, most_entries: int) -> None:
         """Let go of closed entries, those first that were closed first."""
         while self._done:
@@ -144,6 +149,12 @@ class CommitQueue:
             for held in everything
         }
         self._changed.notify_all()
+
+    def tells_of(self, execution_id: str) -> bool:
+        """Return whether an entry of an execution is open or retained."""
+        with self._changed:
+            held = (*self._open.values(), *self._done.values())
+            return any(each.entry.execution_id == execution_id for each in held)
 
     def __len__(self) -> int:
         with self._changed:

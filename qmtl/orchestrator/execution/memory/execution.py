@@ -65,6 +65,8 @@ class LiveExecution:
     opened_ms: int  # when it was created or reopened, by the ledger's clock
     began_ms: int = 0  # the stage that runs
     ready_ms: int | None = None  # when its turn in its line came
+    rests_ms: int | None = None  # since when it is kept although it has ended
+    base: str = ""  # of a replay: the place in the pages of what its plan was made for
     look_ms: int | None = None  # when to look whether something is due; None once it ended
     returned: int = 0  # how often it was due since anything of it was claimed
     changed_ms: int | None = None  # latest bucket whose change no later bucket was compared with
@@ -76,6 +78,7 @@ class LiveExecution:
     records: dict[str, NodeRecord] = field(default_factory=dict)
     cleared: dict[tuple[int, str], NodeRecord] = field(default_factory=dict)  # by their attempt
     values: dict[str, bytes] = field(default_factory=dict)
+    places: set[tuple[int, int]] = field(default_factory=set)  # interval and bucket of its points
 
     @property
     def state(self) -> ExecutionState:
@@ -125,6 +128,7 @@ class LiveExecution:
         self.change(
             state=state, ended_ms=now_ms, error=error, nodes_done=self.execution.nodes_total
         )
+        self.rests_ms = now_ms
         self.look_ms = None
 
     def _state_at_end(self) -> ExecutionState:
@@ -147,6 +151,7 @@ class LiveExecution:
         self.returned = 0
         self.ready_ms = None
         self.landed = False
+        self.rests_ms = None
         self.opened_ms = self.look_ms = now_ms
         self.change(
             state=ExecutionState.PENDING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -93,6 +94,14 @@ class Histories:
         interval.keep = max(interval.keep, place.keep)
         for oldest in sorted(interval.buckets)[: max(len(interval.buckets) - interval.keep, 0)]:
             del interval.buckets[oldest]
+
+    def names(
+        self, line: Line, interval_ms: int, bucket_ms: int, node_ids: Iterable[str], its_id: str
+    ) -> bool:
+        """Return whether a point of these nodes at a bucket is of this execution."""
+        interval = self._intervals.get((line, interval_ms), _Interval())
+        points = interval.buckets.get(bucket_ms, _Bucket()).points
+        return any(n in points and points[n].point.execution_id == its_id for n in node_ids)
 
     def origin(self, line: Line, node_id: str) -> int | None:
         """Return the first bucket of a node in an ordered line."""

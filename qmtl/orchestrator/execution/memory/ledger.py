@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from qmtl.common.clock import now_ms
+from qmtl.common.errors import IdempotencyConflict
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import (
     ErrorRecord,
@@ -17,6 +18,8 @@ from qmtl.models.execution import (
     Spent,
 )
 from qmtl.orchestrator.execution.ledger import (
+    OTHER_KEY,
+    REMAINS,
     AdvanceStatus,
     Claim,
     ClaimStatus,
@@ -36,8 +39,12 @@ from qmtl.orchestrator.execution.memory.lines import stands_in
 from qmtl.orchestrator.execution.memory.memo import Mark
 from qmtl.orchestrator.execution.memory.reads import MemoryReads
 from qmtl.orchestrator.execution.overload import overloaded
+from qmtl.orchestrator.execution.pages import place
 
 MEMO_TTL_S = 7 * 86_400.0
+COSTS_TTL_S = 30 * 86_400.0
+LOOKS = 4  # at what is left of an execution, in the time for which executions are kept
+MOST_LOOKS = 10  # for each execution that may be forgotten
 _COMPUTED = {NodeState.SUCCEEDED, NodeState.FAILED, NodeState.TIMED_OUT}
 
 
@@ -45,9 +52,13 @@ class MemoryLedger(MemoryReads):
     """Keeps executions in this process; ``clock`` gives milliseconds."""
 
     def __init__(
-        self, clock: Callable[[], int] = now_ms, *, memo_ttl_s: float = MEMO_TTL_S
+        self,
+        clock: Callable[[], int] = now_ms,
+        *,
+        memo_ttl_s: float = MEMO_TTL_S,
+        costs_ttl_s: float = COSTS_TTL_S,
     ) -> None:
-        super().__init__(clock, _milliseconds(memo_ttl_s))
+        super().__init__(clock, _milliseconds(memo_ttl_s), _milliseconds(costs_ttl_s))
         self.commits = CommitQueue(clock)
 
     def create(
@@ -62,10 +73,19 @@ class MemoryLedger(MemoryReads):
             if known is not None:
                 return known.execution, False
             self._check_bounds(execution.tenant, most_open or MostOpen())
+            if self._remains.refuses(execution):
+                raise IdempotencyConflict(REMAINS, hint=OTHER_KEY)
             now = self._clock()
-            self._live[execution.id] = LiveExecution(execution, dict(inputs), now, look_ms=now)
+            new = LiveExecution(execution, dict(inputs), now, look_ms=now)
+            self._live[execution.id] = new
+            self._remains.take_up(new)
             if stands_in(execution) and execution.repairs_ns is not None:
-                self._live[execution.id].note_change(execution.repairs_ns // MILLISECOND)
+                new.note_change(execution.repairs_ns // MILLISECOND)
+            original = self._live.get(execution.replays or "")
+            if original is not None:
+                new.base = original.base or place(original.execution)
+                if original.rests_ms is not None:
+                    original.rests_ms = now
             self._lines.join(execution)
             return execution, True
 
@@ -80,7 +100,7 @@ class MemoryLedger(MemoryReads):
 
     def learn(self, tenant: str, strategy: str, cost_us: Mapping[str, int]) -> None:
         with self._lock:
-            self._costs[tenant, strategy].update(cost_us)
+            self._costs.note(tenant, strategy, cost_us, self._clock())
 
     def offer(self, worker: str, slots: int, *, lasts_s: float) -> None:
         with self._lock:
@@ -259,6 +279,7 @@ class MemoryLedger(MemoryReads):
                 self._memo.free(execution.tenant, node.key, mark)
             if node.place and not execution.adhoc:
                 digest = record.digest if record.state.has_result else None
+                known.places.add((node.place.interval_ms, node.place.bucket_ms))
                 points[node.place].append((record.node_id, digest))
         ordered = stands_in(execution)
         for at, found in points.items():
@@ -300,6 +321,26 @@ class MemoryLedger(MemoryReads):
                 else:
                     known.look_ms = int(seen)
             return found
+
+    def forget(self, *, retention_s: float, limit: int) -> int:
+        with self._lock:
+            now, kept_ms = self._clock(), _milliseconds(retention_s)
+            again_ms = now + kept_ms // LOOKS
+            resting = sorted(
+                (k.rests_ms, i) for i, k in self._live.items() if k.rests_ms is not None
+            )
+            forgotten = 0
+            for _, execution_id in [each for each in resting if each[0] <= now - kept_ms][:limit]:
+                if self.commits.tells_of(execution_id):
+                    break
+                known = self._live[execution_id]
+                if self._lines.lacks(known):
+                    known.rests_ms = now
+                    continue
+                self._remains.leave(self._live.pop(execution_id), again_ms)
+                forgotten += 1
+            self._remains.look(now, again_ms, MOST_LOOKS * limit)
+            return forgotten
 
 
 def _milliseconds(seconds: float) -> int:

@@ -100,6 +100,10 @@ class Lines:
         found = sorted((at, id_) for id_, at in self._lines[line].unrepaired.items())
         return [self._live[id_].execution for _, id_ in found]
 
+    def lacks(self, known: LiveExecution) -> bool:
+        """Return whether the line waits until one that ended is settled, or lacks what it was."""
+        return known.landed or known.execution.id in self._lines[known.execution.line].unrepaired
+
     def _leave(self, known: LiveExecution, now_ms: int) -> None:
         known.changed_ms = None
         known.landed = False

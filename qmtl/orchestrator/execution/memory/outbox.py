@@ -30,6 +30,9 @@ class MemoryOutbox:
             entries, retention_s=self._retention_s, most_entries=self._most_entries
         )
 
+    def trim(self) -> None:
+        self._commits.trim(retention_s=self._retention_s, most_entries=self._most_entries)
+
     def reject(self, entries: list[OutboxEntry], *, reason: str, tries: int) -> int:
         return self._commits.reject(entries, reason=reason, tries=tries)
 

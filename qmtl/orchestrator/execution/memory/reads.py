@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from qmtl.common.codec import digest
-from qmtl.common.errors import UnknownExecution
 from qmtl.models.execution import (
     Execution,
     ExecutionState,
@@ -23,11 +22,14 @@ from qmtl.orchestrator.execution.ledger import (
     HistoryRequest,
     Landed,
     Outlook,
+    unknown,
 )
+from qmtl.orchestrator.execution.memory.costs import Costs
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
 from qmtl.orchestrator.execution.memory.histories import Histories
 from qmtl.orchestrator.execution.memory.lines import Lines
 from qmtl.orchestrator.execution.memory.memo import Mark, Memo
+from qmtl.orchestrator.execution.memory.remains import Remains
 from qmtl.orchestrator.execution.pages import check_cursor, place
 
 LOOK_S = 0.002  # between looks at an execution that is waited for
@@ -36,14 +38,15 @@ LOOK_S = 0.002  # between looks at an execution that is waited for
 class MemoryReads:
     """The part of the ledger that changes nothing, and what is kept."""
 
-    def __init__(self, clock: Callable[[], int], memo_ttl_ms: int) -> None:
+    def __init__(self, clock: Callable[[], int], memo_ttl_ms: int, costs_ttl_ms: int) -> None:
         self._clock = clock
         self._lock = threading.RLock()
         self._live: dict[str, LiveExecution] = {}
         self._histories = Histories()
+        self._remains = Remains(self._live, self._histories)
         self._lines = Lines(self._live)
         self._memo = Memo(self._is_alive, memo_ttl_ms)
-        self._costs: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        self._costs = Costs(costs_ttl_ms)
         self._offers: dict[str, tuple[int, int]] = {}  # worker -> slots, and until when
         self._tallies: dict[str, Counter[str]] = defaultdict(Counter)
 
@@ -54,7 +57,7 @@ class MemoryReads:
         with self._lock:
             known = self._live.get(execution_id)
             if known is None or known.execution.tenant != tenant:
-                raise UnknownExecution(f"There is no execution {execution_id!r}.")
+                raise unknown(execution_id)
             return known.execution
 
     def wait(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
@@ -89,10 +92,10 @@ class MemoryReads:
         self, tenant: str, strategy: str, node_ids: Sequence[str], keys: Sequence[str]
     ) -> Outlook:
         with self._lock:
-            now, costs = self._clock(), self._costs.get((tenant, strategy), {})
+            now = self._clock()
             return Outlook(
                 sources=[self._memo.source(tenant, key, now) if key else None for key in keys],
-                cost_us=[costs.get(node_id) for node_id in node_ids],
+                cost_us=self._costs.known(tenant, strategy, node_ids, now),
                 slots=sum(slots for slots, ends in self._offers.values() if ends > now),
             )
 
@@ -144,17 +147,12 @@ class MemoryReads:
 
     def values(self, execution_id: str, node_ids: Sequence[str]) -> dict[str, bytes]:
         with self._lock:
-            known = self._live.get(execution_id)
-            if known is None:
-                return {}
-            return {id_: known.values[id_] for id_ in node_ids if id_ in known.values}
+            values = self._remains.values(execution_id)
+            return {id_: values[id_] for id_ in node_ids if id_ in values}
 
     def values_of(self, results: Sequence[tuple[str, str, str]]) -> list[bytes | None]:
         with self._lock:
-            found = [
-                known.values.get(node_id) if (known := self._live.get(execution_id)) else None
-                for execution_id, node_id, _ in results
-            ]
+            found = [self._remains.values(id_).get(node_id) for id_, node_id, _ in results]
         return [
             value if value is not None and digest(value) == recorded else None
             for value, (_, _, recorded) in zip(found, results, strict=True)
@@ -206,6 +204,6 @@ class MemoryReads:
             return {name: found[name] for name in ("computed", "reused", "waited")}
 
     def _is_alive(self, mark: Mark, at_ms: int) -> bool:
-        known = self._live[mark.execution_id]
-        owned = known.owned(mark.stage, mark.shard, mark.token)
+        known = self._live.get(mark.execution_id)
+        owned = None if known is None else known.owned(mark.stage, mark.shard, mark.token)
         return owned is not None and owned.alive(at_ms)

@@ -9,13 +9,16 @@ Keys, all behind the cell's prefix::
     exec:{id}:nodes         hash: node id -> record, once it is committed
     exec:{id}:cleared       hash: attempt:node id -> record that a later attempt cleared
     exec:{id}:values        hash: node id -> value, or the address of a large one
+    exec:{id}:large, exec:{id}:places, exec:{id}:remains   see uses.lua and retention.lua
     shape:{name}            string: the nodes of all plans that have this shape
-    val:{address}           string: a large value; it expires unless a commit names it
+    val:{address}           string: a large value
+    uses                    hash: how many executions name a shape or a large value; see uses.lua
+    ended, remains, replays:{tenant}   what is to be forgotten; see retention.lua
     hist:{line}:{interval}  zset: buckets; see history.lua for what stands behind it
     line:{line}, buckets:{line}, ran:{line}, unrepaired:{line}, turns   ordered executions of a
                             line; see lines.lua
     memo:{tenant}:{generation}   hash: call key -> execution that has the result; see memo.lua
-    costs:{tenant}:{strategy}   hash: node id -> microseconds
+    costs:{tenant}:{strategy}:{generation}   hash: node id -> microseconds; see costs.lua
     workers                 hash: worker -> how many shards it runs at once; see offers.lua
     tallies:{tenant}        hash: how many results were computed, reused, waited for
     due                     zset: when to look at an execution that has not ended
@@ -37,13 +40,15 @@ from typing import Any
 
 import redis
 
-from qmtl.common.errors import Unavailable
+from qmtl.common.errors import IdempotencyConflict, Unavailable
 from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan, Priority, Spent
 from qmtl.orchestrator.execution.asked import asked_for
 from qmtl.orchestrator.execution.ledger import (
+    OTHER_KEY,
+    REMAINS,
     AdvanceStatus,
     Claim,
     ClaimStatus,
@@ -63,7 +68,7 @@ from qmtl.orchestrator.execution.redis.reads import RedisReads
 from qmtl.orchestrator.execution.redis.scripts import CellScript
 
 MEMO_TTL_S = 7 * 86_400.0
-COSTS_TTL_S = 30 * 86_400
+COSTS_TTL_S = 30 * 86_400.0
 
 
 class RedisLedger(RedisReads):
@@ -73,15 +78,23 @@ class RedisLedger(RedisReads):
         client: Of that server.
         keys: Of the cell.
         memo_ttl_s: How long a result is known by its call key at least; up to half as long again.
+        costs_ttl_s: How long a cost is known that nobody asks for at least; up to twice as long.
     """
 
-    def __init__(self, client: redis.Redis, keys: Keys, *, memo_ttl_s: float = MEMO_TTL_S) -> None:
-        super().__init__(client, keys, _milliseconds(memo_ttl_s))
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        *,
+        memo_ttl_s: float = MEMO_TTL_S,
+        costs_ttl_s: float = COSTS_TTL_S,
+    ) -> None:
+        super().__init__(client, keys, _milliseconds(memo_ttl_s), _milliseconds(costs_ttl_s))
 
         def script(name: str, *needs: str) -> CellScript:
             return CellScript(client, keys.prefix, name, *needs)
 
-        nodes = ("lines", "memo", "history", "nodes")
+        nodes = ("lines", "memo", "history", "uses", "nodes")
         self._create = script("create")
         self._offer = script("offer", "offers")
         self._start = script("start", *nodes, "shards")
@@ -95,6 +108,8 @@ class RedisLedger(RedisReads):
         self._commit = script("commit", *nodes)
         self._advance = script("advance", "lines")
         self._due = script("due", "lines")
+        self._learn = script("learn", "costs")
+        self._forget = script("forget", "uses", "retention")
 
     @translated()
     def create(
@@ -123,6 +138,7 @@ class RedisLedger(RedisReads):
             asked_for(execution.version, execution.targets) if ordered else "",
             "" if execution.repairs_ns is None else str(execution.repairs_ns // MILLISECOND),
             execution.priority,
+            execution.replays or "",
         ]
         for variable, points in inputs.items():
             arguments += (variable, points)
@@ -131,17 +147,16 @@ class RedisLedger(RedisReads):
             return execution, True
         if found[0] in {b"OVERLOADED", b"TENANT"}:
             raise overloaded(execution.tenant, of_tenant=found == [b"TENANT"])
+        if found == [b"REMAINS"]:
+            raise IdempotencyConflict(REMAINS, hint=OTHER_KEY)
         return documents.execution_from(documents.pairs(found)), False
 
     @translated()
     def learn(self, tenant: str, strategy: str, cost_us: Mapping[str, int]) -> None:
         if not cost_us:
             return
-        key = self._key("costs", tenant, strategy)
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.hset(key, items=[each for pair in cost_us.items() for each in pair])
-            pipe.expire(key, COSTS_TTL_S)
-            pipe.execute()
+        noted = [each for pair in cost_us.items() for each in pair]
+        self._learn.run(self._key("costs", tenant, strategy), self._costs_ttl_ms, *noted)
 
     @translated()
     def offer(self, worker: str, slots: int, *, lasts_s: float) -> None:
@@ -306,6 +321,11 @@ class RedisLedger(RedisReads):
     def advance(self, execution_id: str, stage: int) -> AdvanceStatus:
         reply = self._advance.run(self._exec(execution_id), execution_id, _nonce(), stage)
         return AdvanceStatus(reply.decode())
+
+    @translated()
+    def forget(self, *, retention_s: float, limit: int) -> int:
+        found: int = self._forget.run(self._key("ended"), _milliseconds(retention_s), limit)
+        return found
 
     @translated()
     def due(

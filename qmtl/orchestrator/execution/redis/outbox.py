@@ -51,7 +51,8 @@ class RedisOutbox:
         self._failures = keys("outbox", "failures")
         self._topics = keys("outbox", "topics")
         self._rewinds = keys("outbox", "rewinds")
-        self._acknowledge = Script(client, "outbox_acknowledge")
+        self._acknowledge = Script(client, "outbox_acknowledge", "outbox_trimming")
+        self._trim = Script(client, "outbox_trim", "outbox_trimming")
         self._reject = Script(client, "outbox_reject")
         self._learn = Script(client, "outbox_topics")
         self._forget = Script(client, "outbox_readers")
@@ -128,6 +129,10 @@ class RedisOutbox:
                 [self._stream, self._rewinds, self._failures],
                 [GROUP, rewinds, self._retention_ms, self._most_entries, *ids],
             )
+
+    @translated()
+    def trim(self) -> None:
+        self._trim([self._stream], [GROUP, self._retention_ms, self._most_entries])
 
     @translated()
     def reject(self, entries: list[OutboxEntry], *, reason: str, tries: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import redis
 
-from qmtl.common.errors import Unavailable, UnknownExecution
+from qmtl.common.errors import Unavailable
 from qmtl.common.recent import Recent
 from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
@@ -24,7 +24,7 @@ from qmtl.models.execution import (
     ShardRecord,
 )
 from qmtl.orchestrator.execution.asked import asked_for
-from qmtl.orchestrator.execution.ledger import Following, HistoryRequest, Landed, Outlook
+from qmtl.orchestrator.execution.ledger import Following, HistoryRequest, Landed, Outlook, unknown
 from qmtl.orchestrator.execution.pages import check_cursor, id_at
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.scripts import CellScript
@@ -38,15 +38,18 @@ TALLIES = ("computed", "reused", "waited")
 class RedisReads:
     """The part of the ledger that changes nothing."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, memo_ttl_ms: int) -> None:
+    def __init__(
+        self, client: redis.Redis, keys: Keys, memo_ttl_ms: int, costs_ttl_ms: int
+    ) -> None:
         self._client = client
         self._key = keys
         self._memo_ttl_ms = memo_ttl_ms
+        self._costs_ttl_ms = costs_ttl_ms
         self._values = RedisValues(client, keys)
         timeout_s = client.get_connection_kwargs().get("socket_timeout")
         self._block_s = min(BLOCK_S, timeout_s / 2) if timeout_s else BLOCK_S
         self._shapes: Recent[tuple[PlannedNode, ...]] = Recent(MOST_NODES, len)
-        self._outlook = CellScript(client, keys.prefix, "outlook", "memo", "offers")
+        self._outlook = CellScript(client, keys.prefix, "outlook", "memo", "costs", "offers")
         self._histories = CellScript(client, keys.prefix, "histories")
         self._shard_facts = CellScript(client, keys.prefix, "shard_facts")
         self._next_of_line = CellScript(client, keys.prefix, "next_of_line", "lines")
@@ -65,7 +68,7 @@ class RedisReads:
     def get(self, tenant: str, execution_id: str) -> Execution:
         fields = cast("dict[bytes, bytes]", self._client.hgetall(self._exec(execution_id)))
         if fields.get(b"tenant") != tenant.encode():
-            raise UnknownExecution(f"There is no execution {execution_id!r}.")
+            raise unknown(execution_id)
         return documents.execution_from(fields)
 
     @translated()
@@ -94,7 +97,11 @@ class RedisReads:
         with self._client.pipeline(transaction=False) as pipe:
             for each in places[:limit]:
                 pipe.hgetall(self._exec(id_at(each)))
-            executions = [documents.execution_from(fields) for fields in pipe.execute()]
+            stored = pipe.execute()
+        executions = [documents.execution_from(fields) for fields in stored if fields]
+        gone = [each for each, fields in zip(places, stored, strict=False) if not fields]
+        if gone:
+            self._client.zrem(self._key(*parts), *gone)
         return executions, places[limit - 1] if len(places) > limit else ""
 
     @translated()
@@ -114,6 +121,7 @@ class RedisReads:
             documents.encode(asked),
             documents.encode(node_ids),
             self._memo_ttl_ms,
+            self._costs_ttl_ms,
         )
         found = iter(known)
         sources = [next(found) if key else None for key in keys]

@@ -21,7 +21,7 @@ class RedisValues:
         self._key = keys
 
     def keep_large(self, values: Mapping[str, bytes]) -> None:
-        """Store values by address; one that no commit names expires, a committed one stays."""
+        """Store values by address; one that nobody names expires, see uses.lua."""
         if not values:
             return
         with self._client.pipeline(transaction=False) as pipe:

@@ -140,6 +140,7 @@ local function end_execution(id, state, now, ender, failure)
   redis.call('RPUSH', key .. ':bell', '1') -- whoever waits for the end is told at once
   redis.call('PEXPIRE', key .. ':bell', 60000)
   redis.call('ZREM', CELL .. 'due', id)
+  redis.call('ZADD', CELL .. 'ended', digits(now), id)
   redis.call('HINCRBY', CELL .. 'open', fields[1], -1)
   redis.call('HINCRBY', CELL .. 'open:tenants', fields[4], -1)
   if fields[3] ~= '' then

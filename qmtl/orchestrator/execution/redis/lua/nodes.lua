@@ -120,12 +120,11 @@ local function write_nodes(id, tenant, line, histories, new, reused_as, mark, tt
     end
     write_chunks('HDEL', key .. ':values', gone)
   end
-  for at = 2, #new.apart, 2 do
-    redis.call('PERSIST', CELL .. 'val:' .. new.apart[at])
-  end
+  use_large(key, new.apart)
   if histories ~= '' then
     for _, group in ipairs(new.groups) do
       if #group[2] > 0 then
+        redis.call('SADD', key .. ':places', digits(group[1][1]) .. ':' .. digits(group[1][2]))
         if write_points(histories, group[1], group[2], line ~= '', gaps, id) then
           note_change(id, group[1][2])
         end
@@ -143,9 +142,10 @@ local function write_nodes(id, tenant, line, histories, new, reused_as, mark, tt
   if reused > 0 then
     redis.call('HINCRBY', tallies, reused_as, reused)
   end
-  redis.call(
+  local entry = redis.call(
     'XADD', CELL .. 'outbox', '*',
     'tenant', tenant, 'execution', id, 'nodes', table.concat(new.ids, ','),
     'attempt', digits(cmsgpack.unpack(new.records[2])[3]) -- all of one call are of one attempt
   )
+  redis.call('HSET', key, 'entry', entry)
 end

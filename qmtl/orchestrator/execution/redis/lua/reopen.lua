@@ -53,6 +53,7 @@ if line ~= '' then
   redis.call('ZADD', CELL .. 'line:' .. line, bucket, id)
   redis.call('ZREM', CELL .. 'unrepaired:' .. line, id)
 end
+redis.call('ZREM', CELL .. 'ended', id)
 redis.call('ZADD', CELL .. 'due', digits(now), id)
 redis.call('HINCRBY', CELL .. 'open', 'PENDING', 1)
 redis.call('HINCRBY', CELL .. 'open:tenants', tenant, 1)

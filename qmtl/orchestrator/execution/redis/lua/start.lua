@@ -26,10 +26,12 @@ local function answer(status, started, token, tenant, now)
   return { status, started, token, known, elsewhere }
 end
 
-local state, tenant, histories, line, expires, starter, started, stages, token = unpack(redis.call(
-  'HMGET', key, 'state', 'tenant', 'histories', 'line', 'expires',
-  'starter', 'started', 'stages', 'starter_token'
-))
+local state, tenant, histories, line, expires, starter, started, stages, token, former = unpack(
+  redis.call(
+    'HMGET', key, 'state', 'tenant', 'histories', 'line', 'expires',
+    'starter', 'started', 'stages', 'starter_token', 'shape'
+  )
+)
 if state ~= 'PENDING' then
   if starter ~= ARGV[3] then
     return { 'STALE' }
@@ -79,6 +81,8 @@ for _, taken in ipairs(cmsgpack.unpack(ARGV[10])) do
       if redis.call('EXISTS', CELL .. 'val:' .. string.sub(value, 2)) == 0 then
         return { 'LOST' }
       end
+      new.apart[#new.apart + 1] = ids[index]
+      new.apart[#new.apart + 1] = string.sub(value, 2)
     end
     new.values[#new.values + 1] = ids[index]
     new.values[#new.values + 1] = value
@@ -91,6 +95,12 @@ started = digits(now)
 if ARGV[6] ~= '' then
   redis.call('SET', shape, ARGV[6])
 end
+if former ~= ARGV[5] then
+  use('shape:' .. ARGV[5])
+  if former then
+    give_up('shape:' .. former)
+  end
+end
 redis.call('SET', key .. ':plan', ARGV[4])
 if line ~= '' then
   redis.call('HSET', CELL .. 'ran:' .. line, redis.call('HGET', key, 'what'), id)
@@ -101,7 +111,7 @@ end
 local counts = cmsgpack.unpack(ARGV[9])
 redis.call(
   'HSET', key, 'stages', #counts, 'total', ARGV[7], 'started', started,
-  'starter', ARGV[3], 'starter_token', '0'
+  'starter', ARGV[3], 'starter_token', '0', 'shape', ARGV[5]
 )
 redis.call('HDEL', key, 'ready', 'returned')
 if #counts == 0 then
