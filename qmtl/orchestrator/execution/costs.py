@@ -12,6 +12,8 @@ LEAST_CROSSING_US, MOST_CROSSING_US = 1_000, 50_000  # more is a long queue, whi
 SLOWER = 0.3  # weight of a longer duration in the moving average: often it was the machine
 FASTER = 0.8  # weight of a shorter one: the node can do it
 NEWS = 0.3  # of what was known: a smaller difference is noise
+COSTLY_US = 1_000  # from here on a wrong estimate costs more than a note: shards go up unevenly
+COSTLY_NEWS = 0.05
 SLOWER_US = 100  # what a busy machine adds to anything
 FASTER_US = 5
 
@@ -28,11 +30,12 @@ def learnt(plan: Plan, took_us: Mapping[str, int]) -> dict[str, int]:
     for node_id, took in took_us.items():
         before = known.get(node_id, 0)
         more = took - before
+        noise = (NEWS if before < COSTLY_US else COSTLY_NEWS) * before
         if not before:
             news[node_id] = max(1, took)
-        elif more > max(NEWS * before, SLOWER_US):
+        elif more > max(noise, SLOWER_US):
             news[node_id] = round(before + SLOWER * more)
-        elif -more > max(NEWS * before, FASTER_US):
+        elif -more > max(noise, FASTER_US):
             news[node_id] = max(1, round(before + FASTER * more))
     return news
 
@@ -60,4 +63,4 @@ def crossing_learnt(plan: Plan, started_ms: int, shards: Sequence[ShardRecord]) 
     more = took_us - plan.crossing_us
     if abs(more) <= NEWS * plan.crossing_us:
         return {}
-    return {CROSSING: round(plan.crossing_us + SLOWER * more)}
+    return {CROSSING: round(plan.crossing_us + (SLOWER if more > 0 else FASTER) * more)}

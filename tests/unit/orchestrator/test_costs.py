@@ -16,7 +16,9 @@ from qmtl.orchestrator.execution.costs import (
 )
 from tests.support.ledgers import plan_of
 
-PLAN = replace(plan_of([["a"], ["b"]], [["c"]]), cost_us=(1_000, 0, 10), crossing_us=5_000)
+PLAN = replace(
+    plan_of([["a"], ["b"]], [["c", "costly"]]), cost_us=(900, 0, 10, 10_000), crossing_us=5_000
+)
 
 
 def test_the_first_duration_of_a_node_is_taken_as_it_is() -> None:
@@ -26,11 +28,16 @@ def test_the_first_duration_of_a_node_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("took", "known"),
-    [(1_200, None), (900, None), (2_000, 1_300), (0, 200)],
+    [(1_100, None), (800, None), (1_900, 1_200), (0, 180)],
     ids=["a little slower", "a little faster", "much slower", "much faster"],
 )
 def test_a_known_cost_moves_only_for_what_is_more_than_noise(took: int, known: int | None) -> None:
     assert learnt(PLAN, {"a": took}) == ({} if known is None else {"a": known})
+
+
+@pytest.mark.parametrize(("took", "known"), [(10_400, None), (9_600, None), (9_000, 9_200)])
+def test_of_a_costly_node_less_is_noise(took: int, known: int | None) -> None:
+    assert learnt(PLAN, {"costly": took}) == ({} if known is None else {"costly": known})
 
 
 def test_what_a_busy_machine_adds_to_a_tiny_node_is_not_learnt() -> None:
@@ -52,7 +59,7 @@ def test_a_crossing_is_the_time_until_the_last_shard_of_a_stage_is_claimed() -> 
 
 def test_a_crossing_is_learnt_within_bounds() -> None:
     fast, slow = crossing_learnt(PLAN, 5, shards(10, 10)), crossing_learnt(PLAN, 0, shards(10, 999))
-    assert fast == {CROSSING: 5_000 - round(0.3 * (5_000 - LEAST_CROSSING_US))}
+    assert fast == {CROSSING: 5_000 - round(0.8 * (5_000 - LEAST_CROSSING_US))}
     assert slow == {CROSSING: 5_000 + round(0.3 * (MOST_CROSSING_US - 5_000))}
 
 
