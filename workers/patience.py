@@ -8,6 +8,7 @@ something, and keeps it only while it goes on sending.
 from __future__ import annotations
 
 import errno
+import select
 import selectors
 import socket
 import threading
@@ -23,6 +24,7 @@ CROWDED_S = 2.0  # the same while other requests wait for a thread
 BYTES_PER_S = 16_384  # slower clients are taken to have stalled
 WRITE_S = 30.0  # without a byte taken
 SLICE_S = 0.25  # between two looks at whether others wait
+FOLLOW_S = 0.003  # that a thread waits for the next request on a connection that it has served
 PIECE = 65_536
 
 
@@ -102,10 +104,16 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self.poller.register(conn.sock, selectors.EVENT_READ, ready)
 
     def handle(self, conn: Any) -> Any:
-        """Serve the next request of a connection."""
+        """Serve the next request of a connection, and those that follow it closely.
+
+        Whoever asks for results as soon as a trigger was answered so meets a thread that runs.
+        """
         self._count(-1)
-        conn.sock.begin(self._crowded)
-        return super().handle(conn)
+        while True:
+            conn.sock.begin(self._crowded)
+            kept = super().handle(conn)
+            if kept is not True or not self.alive or self._crowded() or not _follows(conn):
+                return kept
 
     def _crowded(self) -> bool:
         return self._waiting > 0
@@ -113,3 +121,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def _count(self, step: int) -> None:
         with self._counting:
             self._waiting += step
+
+
+def _follows(conn: Any) -> bool:
+    """Wait a moment for the first byte of another request."""
+    if conn.parser.unreader.buf.getvalue():
+        return False  # it was read already; the poller's thread looks after that
+    waiting = select.poll()
+    waiting.register(conn.sock, select.POLLIN)
+    return bool(waiting.poll(FOLLOW_S * 1_000))

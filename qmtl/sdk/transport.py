@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
+
+import msgspec
 
 from qmtl.common.errors import InvalidSetting, QmtlError, Unavailable
 from qmtl.sdk.problems import error_of
@@ -36,8 +37,8 @@ class Reply:
             QmtlError: The body is not JSON, so that whatever answered is no QMTL server.
         """
         try:
-            return json.loads(self.body)
-        except ValueError as error:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError as error:
             raise QmtlError(
                 "The server's answer is not JSON.", hint="Is the address that of a QMTL server?"
             ) from error

@@ -59,13 +59,10 @@ def guard_requests(
             response.headers.setdefault(name, value)
         if request.path.startswith(API_PREFIX):
             response.headers.setdefault("Cache-Control", "no-store")
-        _log.info(
-            "request",
-            method=request.method,
-            path=request.path,
-            status=response.status_code,
-            duration_ms=round((time.perf_counter() - g.started) * 1e3, 1),
-        )
+        told = _log.bind(method=request.method, path=request.path, status=response.status_code)
+        duration_ms = round((time.perf_counter() - g.started) * 1e3, 1)
+        # Writing it takes as long as a small answer: the client is served first.
+        response.call_on_close(lambda: told.info("request", duration_ms=duration_ms))
         return response
 
     app.before_request(begin)

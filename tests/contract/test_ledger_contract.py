@@ -172,6 +172,15 @@ def test_before_the_plan_there_are_no_records(ledger: Ledger) -> None:
     ledger.create(execution, {})
     assert ledger.plan(execution.id) is None
     assert ledger.records(execution.id) == {}
+    assert ledger.outcome(execution.id) == (None, {})
+
+
+def test_an_outcome_is_the_plan_with_the_records_so_far(ledger: Ledger) -> None:
+    plan = plan_of([["a"], ["b"]])
+    execution_id = started(ledger, plan)
+    assert ledger.outcome(execution_id) == (plan, {})
+    run_shard(ledger, execution_id, 0, 0, "a")
+    assert ledger.outcome(execution_id) == (plan, {"a": succeeded("a").record})
 
 
 def test_an_execution_advances_only_when_every_shard_is_done(ledger: Ledger) -> None:

@@ -196,6 +196,7 @@ def test_sigterm_ends_all_of_it_and_nothing_is_left_behind(server: Server, home:
 
 def test_the_log_is_json_without_keys(server: Server):
     server.ask("GET", "/v1/strategies?limit=3", headers={**AUTH, "X-Request-Id": "seen-1"})
+    assert eventually(lambda: "seen-1" in server.log.read_text())  # after the answer
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     request = next(line for line in lines if line.get("request_id") == "seen-1")
     assert (request["path"], request["status"], request["caller"]) == (

@@ -429,6 +429,9 @@ class Ledger(Protocol):
     def plan(self, execution_id: str) -> Plan | None:
         """Return the plan, or None before the first ``start``; at most two round trips."""
 
+    def outcome(self, execution_id: str) -> tuple[Plan | None, dict[str, NodeRecord]]:
+        """Return what ``plan`` and ``records`` do, in the round trips of the first."""
+
     def claim(
         self,
         execution_id: str,

@@ -57,7 +57,7 @@ class ResultService:
         Raises:
             UnknownTarget: The execution has no such binding.
         """
-        plan = self._ledger.plan(execution.id)
+        plan, committed = self._ledger.outcome(execution.id)
         if plan is None:
             return []
         chosen = [(name, node) for name, node in plan.bindings() if not names or name in names]
@@ -68,11 +68,12 @@ class ResultService:
                     hint=f"It has {', '.join(sorted(n for n, _ in plan.bindings()))}.",
                 )
         node_ids = [node.node_id for _, node in chosen]
-        records = self._records(execution, plan)
+        records = self._with_open(execution, plan, committed)
         if values:
             found, complete = self._values(execution, [records[n] for n in node_ids])
             if not complete:  # a later attempt may have committed between the two reads
-                records = self._records(execution, plan)
+                committed = self._ledger.records(execution.id)
+                records = self._with_open(execution, plan, committed)
                 found, _ = self._values(execution, [records[n] for n in node_ids])
         else:
             found = [None] * len(node_ids)
@@ -90,13 +91,14 @@ class ResultService:
         values = iter(found)
         return [next(values) if r.state.has_result else None for r in records], None not in found
 
-    def _records(self, execution: Execution, plan: Plan) -> dict[str, NodeRecord]:
+    def _with_open(
+        self, execution: Execution, plan: Plan, committed: dict[str, NodeRecord]
+    ) -> dict[str, NodeRecord]:
         """Return the record of every node; of one that is not committed, what its shard says.
 
         That is derived, so that a claim or a failure need not write one for each of a thousand
         nodes.
         """
-        committed = self._ledger.records(execution.id)
         if len(committed) == len(plan.nodes):
             return committed
         shards = {(s.stage, s.shard): s for s in self._ledger.shards(execution.id)}

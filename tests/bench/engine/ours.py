@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from qmtl import __version__
 from qmtl.bootstrap import System as Services
 from qmtl.bootstrap import build, connect
@@ -249,7 +251,7 @@ class Qmtl:
         read = answer.read()
         if answer.status >= 400:
             raise NotComputed(f"{method} {path}: {answer.status} {read[:300]!r}")
-        found: dict[str, Any] = json.loads(read)
+        found: dict[str, Any] = msgspec.json.decode(read)  # as the SDK's client does
         return found
 
     def _web_answers(self) -> bool:

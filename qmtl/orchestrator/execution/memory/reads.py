@@ -123,6 +123,10 @@ class MemoryReads:
             known = self._live.get(execution_id)
             return None if known is None else known.plan
 
+    def outcome(self, execution_id: str) -> tuple[Plan | None, dict[str, NodeRecord]]:
+        with self._lock:
+            return self.plan(execution_id), self.records(execution_id)
+
     def shards(self, execution_id: str) -> list[ShardRecord]:
         with self._lock:
             known = self._live.get(execution_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import redis
@@ -136,6 +136,15 @@ class RedisReads:
         document = cast("bytes | None", self._client.get(self._exec(execution_id, "plan")))
         return None if document is None else self._with_nodes(documents.plan_from(document))
 
+    @translated()
+    def outcome(self, execution_id: str) -> tuple[Plan | None, dict[str, NodeRecord]]:
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.get(self._exec(execution_id, "plan"))
+            pipe.hgetall(self._exec(execution_id, "nodes"))
+            document, found = pipe.execute()
+        plan = None if document is None else self._with_nodes(documents.plan_from(document))
+        return plan, _records(found)
+
     def _with_nodes(self, plan: Plan) -> Plan:
         nodes = self._shapes.get(plan.shape)
         if nodes is None:
@@ -154,8 +163,7 @@ class RedisReads:
     @translated()
     def records(self, execution_id: str) -> dict[str, NodeRecord]:
         key = self._exec(execution_id, "nodes")
-        found = cast("dict[bytes, bytes]", self._client.hgetall(key))
-        return {id_.decode(): documents.record_from(record) for id_, record in found.items()}
+        return _records(cast("dict[bytes, bytes]", self._client.hgetall(key)))
 
     @translated()
     def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
@@ -302,3 +310,7 @@ class RedisReads:
         found = self._client.hmget(self._key("tallies", tenant), list(TALLIES))
         counts = cast("list[bytes | None]", found)
         return {name: int(count or 0) for name, count in zip(TALLIES, counts, strict=True)}
+
+
+def _records(found: Mapping[bytes, bytes]) -> dict[str, NodeRecord]:
+    return {node_id.decode(): documents.record_from(record) for node_id, record in found.items()}
