@@ -18,7 +18,8 @@ from qmtl.orchestrator.execution.computation import Means
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.kafka.result_topic import KafkaResultTopic
-from qmtl.orchestrator.execution.ledger import Ledger, MostOpen
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import MostOpen
 from qmtl.orchestrator.execution.mirror import Mirror
 from qmtl.orchestrator.execution.outbox import Outbox
 from qmtl.orchestrator.execution.planning import Fabric, Planner

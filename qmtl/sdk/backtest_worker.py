@@ -15,7 +15,7 @@ from typing import IO
 import msgspec
 
 from qmtl.orchestrator.execution.inputs import decode_points
-from qmtl.orchestrator.execution.ledger import NodeCommit
+from qmtl.orchestrator.execution.ledger_types import NodeCommit
 from qmtl.parsing.parser import parse_strategy
 from qmtl.sdk.execution import LocalEngine, Walk
 from qmtl.sdk.memo import Memo

@@ -18,7 +18,7 @@ import msgspec
 
 import qmtl
 from qmtl.common.errors import SandboxFailure
-from qmtl.orchestrator.execution.ledger import NodeCommit
+from qmtl.orchestrator.execution.ledger_types import NodeCommit
 from qmtl.sandbox.process import ENVIRONMENT
 from qmtl.sdk.backtest_worker import Answer, Job, read_frame, write_frame
 

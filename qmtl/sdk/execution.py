@@ -12,7 +12,7 @@ from qmtl.models.execution import NodeState
 from qmtl.models.points import Points
 from qmtl.models.strategy import StrategySpec
 from qmtl.orchestrator.execution.commits import record_of, skipped
-from qmtl.orchestrator.execution.ledger import NodeCommit
+from qmtl.orchestrator.execution.ledger_types import NodeCommit
 from qmtl.orchestrator.execution.lookups import lookup_digest
 from qmtl.orchestrator.execution.shape import Limits
 from qmtl.sandbox.calls import NodeError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmtl.orchestrator.execution.ledger import NodeCommit
+from qmtl.orchestrator.execution.ledger_types import NodeCommit
 
 
 class Memo:

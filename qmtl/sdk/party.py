@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.points import Points
-from qmtl.orchestrator.execution.ledger import NodeCommit
+from qmtl.orchestrator.execution.ledger_types import NodeCommit
 from qmtl.orchestrator.execution.lookups import rests_on_a_query
 from qmtl.sdk.backtest import Backtest, first_time
 from qmtl.sdk.execution import Walk

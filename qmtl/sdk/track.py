@@ -11,7 +11,7 @@ import pandas as pd
 from qmtl.common.codec import decode
 from qmtl.common.timeline import floor_bucket
 from qmtl.models.execution import NodeRecord
-from qmtl.orchestrator.execution.ledger import NodeCommit
+from qmtl.orchestrator.execution.ledger_types import NodeCommit
 from qmtl.sdk.history import bucket_index, objects
 from qmtl.sdk.shape import Shape
 

@@ -7,14 +7,14 @@ import pytest
 from qmtl.common.codec import digest
 from qmtl.common.errors import Overloaded
 from qmtl.models.execution import ExecutionState, NodeState
-from qmtl.orchestrator.execution.ledger import (
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
     CommitStatus,
     Due,
     Following,
-    Ledger,
     MostOpen,
     Started,
     StartStatus,

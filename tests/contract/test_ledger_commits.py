@@ -9,12 +9,8 @@ from qmtl.models.execution import (
     NodeRecord,
     NodeState,
 )
-from qmtl.orchestrator.execution.ledger import (
-    AdvanceStatus,
-    CommitStatus,
-    Ledger,
-    NodeCommit,
-)
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import AdvanceStatus, CommitStatus, NodeCommit
 from tests.support.ledgers import (
     DAY_MS,
     ERROR,

@@ -10,12 +10,12 @@ from qmtl.common.errors import UnknownExecution
 from qmtl.models.execution import (
     ExecutionState,
 )
-from qmtl.orchestrator.execution.ledger import (
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
     CommitStatus,
-    Ledger,
     Started,
     StartStatus,
 )

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from qmtl.models.execution import Priority
-from qmtl.orchestrator.execution.ledger import (
-    Due,
-    Ledger,
-)
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import Due
 from tests.support.ledgers import (
     ERROR,
     LONG_S,

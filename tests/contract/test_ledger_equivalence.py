@@ -29,14 +29,14 @@ from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Execution, ExecutionState, Plan, Spent
-from qmtl.orchestrator.execution.ledger import (
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
     CommitStatus,
     Due,
     HistoryRequest,
-    Ledger,
     MostOpen,
     NodeCommit,
     StartStatus,

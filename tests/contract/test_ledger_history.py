@@ -5,10 +5,8 @@ from __future__ import annotations
 from qmtl.models.execution import (
     HistoryPoint,
 )
-from qmtl.orchestrator.execution.ledger import (
-    HistoryPlace,
-    Ledger,
-)
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import HistoryPlace
 from qmtl.orchestrator.execution.pinned import Pinned
 from tests.support.ledgers import (
     DAY_MS,

@@ -6,12 +6,12 @@ import pytest
 
 from qmtl.common.codec import digest as digest_of
 from qmtl.models.execution import Execution, Priority
-from qmtl.orchestrator.execution.ledger import (
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import (
     CommitStatus,
     Due,
     Following,
     Landed,
-    Ledger,
     NodeCommit,
     StartStatus,
 )

@@ -12,7 +12,8 @@ from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.execution import HistoryPoint, Line
-from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import HistoryRequest
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from tests.support.ledgers import (
     DAY_MS,

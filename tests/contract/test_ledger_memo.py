@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from qmtl.models.execution import ExecutionState, NodeState
-from qmtl.orchestrator.execution.ledger import CommitStatus, Held, Ledger, Started, StartStatus
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import CommitStatus, Held, Started, StartStatus
 from tests.support.ledgers import (
     DAY_MS,
     ERROR,

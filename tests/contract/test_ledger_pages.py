@@ -8,9 +8,7 @@ from qmtl.common.errors import InvalidRequest
 from qmtl.models.execution import (
     ExecutionState,
 )
-from qmtl.orchestrator.execution.ledger import (
-    Ledger,
-)
+from qmtl.orchestrator.execution.ledger import Ledger
 from tests.support.ledgers import (
     new_execution,
     plan_of,

@@ -7,7 +7,8 @@ import redis
 from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
-from qmtl.orchestrator.execution.ledger import CommitStatus, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import CommitStatus
 from tests.support.ledgers import (
     DAY_MS,
     new_execution,

@@ -12,12 +12,12 @@ from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.execution import ExecutionState
-from qmtl.orchestrator.execution.ledger import (
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import (
     AdvanceStatus,
     ClaimStatus,
     CommitStatus,
     Held,
-    Ledger,
     StartStatus,
 )
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger

@@ -9,7 +9,7 @@ import pytest
 
 from qmtl.common.errors import Unavailable
 from qmtl.models.execution import ExecutionState
-from qmtl.orchestrator.execution.ledger import ClaimStatus, CommitStatus
+from qmtl.orchestrator.execution.ledger_types import ClaimStatus, CommitStatus
 from tests.support.ledgers import plan_of, redis_ledger, started, succeeded
 from tests.support.servers import settings_of, start_stack
 

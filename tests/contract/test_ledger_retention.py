@@ -12,7 +12,8 @@ from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Found, Lookup, Plan
-from qmtl.orchestrator.execution.ledger import ClaimStatus, Held, Ledger, StartStatus
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import ClaimStatus, Held, StartStatus
 from tests.support.ledgers import (
     DAY_MS,
     DAY_NS,

@@ -25,7 +25,7 @@ from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Execution, ExecutionState, Found, Lookup, NodeState, Plan
-from qmtl.orchestrator.execution.ledger import ClaimStatus, Reuse, StartStatus
+from qmtl.orchestrator.execution.ledger_types import ClaimStatus, Reuse, StartStatus
 from tests.support.ledgers import (
     DAY_MS,
     DAY_NS,

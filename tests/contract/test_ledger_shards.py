@@ -10,12 +10,8 @@ from qmtl.models.execution import (
     ShardRecord,
     Spent,
 )
-from qmtl.orchestrator.execution.ledger import (
-    Claim,
-    ClaimStatus,
-    Held,
-    Ledger,
-)
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import Claim, ClaimStatus, Held
 from tests.support.ledgers import (
     ERROR,
     LONG_S,

@@ -12,7 +12,7 @@ from qmtl.bootstrap import System, build
 from qmtl.common.codec import digest, encode
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Execution, NodeRecord, NodeResult, NodeState
-from qmtl.orchestrator.execution.ledger import NodeCommit
+from qmtl.orchestrator.execution.ledger_types import NodeCommit
 from qmtl.orchestrator.execution.preparation import Preparation
 from tests.support.fabric import Fabric
 from tests.support.pipeline import deploy, memory, trigger

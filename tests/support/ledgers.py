@@ -16,11 +16,11 @@ from qmtl.common.redis.connection import connect
 from qmtl.common.redis.keys import Keys
 from qmtl.common.settings import Settings
 from qmtl.models.execution import ErrorRecord, Execution, NodeRecord, NodeState, Plan, PlannedNode
-from qmtl.orchestrator.execution.ledger import (
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import (
     ClaimStatus,
     CommitStatus,
     HistoryPlace,
-    Ledger,
     NodeCommit,
     Reuse,
     StartStatus,

@@ -9,12 +9,12 @@ from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.computation import Job
 from qmtl.orchestrator.execution.flights import worthwhile
-from qmtl.orchestrator.execution.ledger import (
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
     CommitStatus,
-    Ledger,
     Started,
     StartStatus,
 )

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from qmtl.common.errors import NODE_UPSTREAM_FAILED
 from qmtl.models.execution import ErrorRecord, NodeRecord, NodeState, PlannedNode, Spent
 from qmtl.orchestrator.execution.lease import Lease
-from qmtl.orchestrator.execution.ledger import CommitStatus, HistoryPlace, Ledger, NodeCommit
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import CommitStatus, HistoryPlace, NodeCommit
 from qmtl.sandbox.calls import Outcome
 
 COMMIT_EVERY_S = 0.1  # what a client waits at most to see a node of a long shard

@@ -16,7 +16,8 @@ from qmtl.orchestrator.execution.costs import crossing_learnt, learnt
 from qmtl.orchestrator.execution.flights import Flights
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
-from qmtl.orchestrator.execution.ledger import Claim, CommitStatus, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import Claim, CommitStatus
 from qmtl.orchestrator.execution.recent import Recents, Work
 from qmtl.orchestrator.execution.shape import upstream_of
 from qmtl.sandbox.calls import Call, Outcome

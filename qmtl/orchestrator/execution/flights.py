@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from qmtl.models.execution import Execution, NodeState, Plan, PlannedNode
-from qmtl.orchestrator.execution.ledger import Held, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import Held
 from qmtl.orchestrator.execution.shape import upstream_of
 
 if TYPE_CHECKING:

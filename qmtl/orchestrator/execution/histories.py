@@ -8,7 +8,8 @@ from qmtl.common.timeline import MILLISECOND
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution, Found, Line, Lookup
 from qmtl.models.strategy import StrategySpec
-from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import HistoryRequest
 from qmtl.orchestrator.execution.lookups import Question, packed, questions, resolve
 from qmtl.registry.api import Registry
 

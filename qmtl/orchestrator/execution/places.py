@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from qmtl.common.timeline import MILLISECOND, floor_bucket
 from qmtl.models.execution import Execution, Plan
-from qmtl.orchestrator.execution.ledger import HistoryPlace
+from qmtl.orchestrator.execution.ledger_types import HistoryPlace
 from qmtl.orchestrator.execution.pinned import Pinned
 from qmtl.orchestrator.execution.shape import Shape
 

@@ -14,7 +14,8 @@ from qmtl.orchestrator.execution.costs import CROSSING
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.keys import input_keys
-from qmtl.orchestrator.execution.ledger import HistoryPlace, Ledger, Reuse
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import HistoryPlace, Reuse
 from qmtl.orchestrator.execution.places import places_of
 from qmtl.orchestrator.execution.planning import Planner
 from qmtl.orchestrator.execution.recent import Recents, Work

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from qmtl.common.errors import DEADLINE_PASSED, Unavailable
 from qmtl.models.execution import ErrorRecord
 from qmtl.orchestrator.dispatcher import Dispatcher
-from qmtl.orchestrator.execution.ledger import Due, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import Due
 from qmtl.orchestrator.execution.succession import send_next
 from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore

@@ -11,7 +11,7 @@ from qmtl.orchestrator.execution.commits import Addresses, Commits
 from qmtl.orchestrator.execution.computation import Computation, Job, Means
 from qmtl.orchestrator.execution.flights import worthwhile
 from qmtl.orchestrator.execution.lease import Leases
-from qmtl.orchestrator.execution.ledger import ClaimStatus, CommitStatus
+from qmtl.orchestrator.execution.ledger_types import ClaimStatus, CommitStatus
 from qmtl.orchestrator.execution.places import places_of
 
 MOST_CLAIMS = 5  # of a shard that gets no further; then it is the shard that ends its workers

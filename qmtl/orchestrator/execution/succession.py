@@ -22,7 +22,8 @@ from qmtl.models.strategy import StrategyVersion
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.creation import REPAIR, repair_of
 from qmtl.orchestrator.execution.histories import HistoryReader
-from qmtl.orchestrator.execution.ledger import Landed, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import Landed
 from qmtl.orchestrator.execution.lookups import lookup_digest
 from qmtl.orchestrator.execution.shape import required
 from qmtl.registry.api import Registry

@@ -17,7 +17,8 @@ from qmtl.graph.dag import Dag
 from qmtl.models.execution import Execution, ExecutionState, Plan
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.creation import replay_of
-from qmtl.orchestrator.execution.ledger import Ledger, MostOpen
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import MostOpen
 from qmtl.orchestrator.execution.shape import upstream_of
 from qmtl.orchestrator.execution.succession import send_next
 

@@ -16,7 +16,8 @@ from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution
 from qmtl.models.strategy import StrategySpec, StrategyVersion
 from qmtl.orchestrator.execution.creation import REPAIR, repair_of
-from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import HistoryRequest
 from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms
 from qmtl.registry.db.point_store import PointStore
 

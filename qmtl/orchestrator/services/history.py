@@ -10,7 +10,8 @@ from qmtl.common.timeline import MILLISECOND, floor_bucket
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution, HistoryPoint, Line
 from qmtl.models.strategy import StrategySpec
-from qmtl.orchestrator.execution.ledger import HistoryRequest, Ledger
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import HistoryRequest
 from qmtl.orchestrator.execution.shape import required
 from qmtl.registry.api import Registry
 

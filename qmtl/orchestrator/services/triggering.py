@@ -32,7 +32,8 @@ from qmtl.orchestrator.execution.inputs import (
     missing,
     points_from_inputs,
 )
-from qmtl.orchestrator.execution.ledger import Ledger, MostOpen
+from qmtl.orchestrator.execution.ledger import Ledger
+from qmtl.orchestrator.execution.ledger_types import MostOpen
 from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms, window_of
 from qmtl.orchestrator.execution.shape import SourceKey, required
 from qmtl.orchestrator.services.gaps import GapService

@@ -7,7 +7,7 @@ import pytest
 from qmtl.models.datanode import Input, NodeInput, NodeSpec, SourceInput, SourceSpec, WindowInput
 from qmtl.models.execution import Pin, Plan
 from qmtl.models.strategy import StrategySpec
-from qmtl.orchestrator.execution.ledger import HistoryPlace
+from qmtl.orchestrator.execution.ledger_types import HistoryPlace
 from qmtl.orchestrator.execution.places import places_of
 from qmtl.orchestrator.execution.shape import Limits, Shape
 from tests.support.ledgers import DAY_MS, DAY_NS, new_execution

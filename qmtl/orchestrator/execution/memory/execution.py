@@ -17,7 +17,7 @@ from qmtl.models.execution import (
     ShardRecord,
     Spent,
 )
-from qmtl.orchestrator.execution.ledger import (
+from qmtl.orchestrator.execution.ledger_types import (
     AdvanceStatus,
     Claim,
     ClaimStatus,

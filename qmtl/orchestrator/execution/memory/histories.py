@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from qmtl.models.execution import HistoryPoint, Line
-from qmtl.orchestrator.execution.ledger import HistoryPlace, HistoryRequest
+from qmtl.orchestrator.execution.ledger_types import HistoryPlace, HistoryRequest
 from qmtl.orchestrator.execution.pinned import Pinned
 
 MOST_REPLACED = 100

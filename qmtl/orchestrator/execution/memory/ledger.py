@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from qmtl.common.clock import now_ms
-from qmtl.common.errors import IdempotencyConflict
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import (
     ErrorRecord,
@@ -17,9 +16,7 @@ from qmtl.models.execution import (
     Plan,
     Spent,
 )
-from qmtl.orchestrator.execution.ledger import (
-    OTHER_KEY,
-    REMAINS,
+from qmtl.orchestrator.execution.ledger_types import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
@@ -38,8 +35,8 @@ from qmtl.orchestrator.execution.memory.execution import LiveExecution
 from qmtl.orchestrator.execution.memory.lines import stands_in
 from qmtl.orchestrator.execution.memory.memo import Mark
 from qmtl.orchestrator.execution.memory.reads import MemoryReads
-from qmtl.orchestrator.execution.overload import overloaded
 from qmtl.orchestrator.execution.pages import place
+from qmtl.orchestrator.execution.refusals import overloaded, remains
 
 MEMO_TTL_S = 7 * 86_400.0
 COSTS_TTL_S = 30 * 86_400.0
@@ -74,7 +71,7 @@ class MemoryLedger(MemoryReads):
                 return known.execution, False
             self._check_bounds(execution.tenant, most_open or MostOpen())
             if self._remains.refuses(execution):
-                raise IdempotencyConflict(REMAINS, hint=OTHER_KEY)
+                raise remains()
             now = self._clock()
             new = LiveExecution(execution, dict(inputs), now, look_ms=now)
             self._live[execution.id] = new

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import Execution, ExecutionState, Line
 from qmtl.orchestrator.execution.asked import asked_for
-from qmtl.orchestrator.execution.ledger import Landed
+from qmtl.orchestrator.execution.ledger_types import Landed
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
 
 Asked = tuple[int, str]  # a bucket, and what names a version and its targets

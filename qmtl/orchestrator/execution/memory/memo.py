@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from qmtl.orchestrator.execution.ledger import Held
+from qmtl.orchestrator.execution.ledger_types import Held
 
 GENERATIONS = 3  # that are read
 

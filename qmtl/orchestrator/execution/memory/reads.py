@@ -17,13 +17,7 @@ from qmtl.models.execution import (
     Plan,
     ShardRecord,
 )
-from qmtl.orchestrator.execution.ledger import (
-    Following,
-    HistoryRequest,
-    Landed,
-    Outlook,
-    unknown,
-)
+from qmtl.orchestrator.execution.ledger_types import Following, HistoryRequest, Landed, Outlook
 from qmtl.orchestrator.execution.memory.costs import Costs
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
 from qmtl.orchestrator.execution.memory.histories import Histories
@@ -31,6 +25,7 @@ from qmtl.orchestrator.execution.memory.lines import Lines
 from qmtl.orchestrator.execution.memory.memo import Mark, Memo
 from qmtl.orchestrator.execution.memory.remains import Remains
 from qmtl.orchestrator.execution.pages import check_cursor, place
+from qmtl.orchestrator.execution.refusals import unknown
 
 LOOK_S = 0.002  # between looks at an execution that is waited for
 

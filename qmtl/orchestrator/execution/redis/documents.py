@@ -20,7 +20,7 @@ from qmtl.models.execution import (
     ShardRecord,
     Spent,
 )
-from qmtl.orchestrator.execution.ledger import HistoryPlace, NodeCommit, Reuse
+from qmtl.orchestrator.execution.ledger_types import HistoryPlace, NodeCommit, Reuse
 
 INLINE = b"i"  # first byte of a value that stands in place
 APART = b"r"  # first byte of the address of one that does not

@@ -40,15 +40,13 @@ from typing import Any
 
 import redis
 
-from qmtl.common.errors import IdempotencyConflict, Unavailable
+from qmtl.common.errors import Unavailable
 from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
 from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan, Priority, Spent
 from qmtl.orchestrator.execution.asked import asked_for
-from qmtl.orchestrator.execution.ledger import (
-    OTHER_KEY,
-    REMAINS,
+from qmtl.orchestrator.execution.ledger_types import (
     AdvanceStatus,
     Claim,
     ClaimStatus,
@@ -61,11 +59,11 @@ from qmtl.orchestrator.execution.ledger import (
     Started,
     StartStatus,
 )
-from qmtl.orchestrator.execution.overload import overloaded
 from qmtl.orchestrator.execution.pages import place
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.reads import RedisReads
 from qmtl.orchestrator.execution.redis.scripts import CellScript
+from qmtl.orchestrator.execution.refusals import overloaded, remains
 
 MEMO_TTL_S = 7 * 86_400.0
 COSTS_TTL_S = 30 * 86_400.0
@@ -148,7 +146,7 @@ class RedisLedger(RedisReads):
         if found[0] in {b"OVERLOADED", b"TENANT"}:
             raise overloaded(execution.tenant, of_tenant=found == [b"TENANT"])
         if found == [b"REMAINS"]:
-            raise IdempotencyConflict(REMAINS, hint=OTHER_KEY)
+            raise remains()
         return documents.execution_from(documents.pairs(found)), False
 
     @translated()

@@ -24,11 +24,12 @@ from qmtl.models.execution import (
     ShardRecord,
 )
 from qmtl.orchestrator.execution.asked import asked_for
-from qmtl.orchestrator.execution.ledger import Following, HistoryRequest, Landed, Outlook, unknown
+from qmtl.orchestrator.execution.ledger_types import Following, HistoryRequest, Landed, Outlook
 from qmtl.orchestrator.execution.pages import check_cursor, id_at
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.scripts import CellScript
 from qmtl.orchestrator.execution.redis.values import RedisValues, by_execution
+from qmtl.orchestrator.execution.refusals import unknown
 
 MOST_NODES = 20_000  # over all shapes that are kept; a node takes one or two kilobytes
 BLOCK_S = 1.0  # longest wait inside the server
