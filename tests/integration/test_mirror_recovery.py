@@ -25,7 +25,7 @@ from qmtl.registry.db.memory.point_store import MemoryPointStore
 from qmtl.registry.db.memory.state_store import MemoryStateStore
 from qmtl.stack.api import Stack
 from tests.support.ledgers import LedgerUnderTest, plan_of, redis_ledger, started, succeeded
-from tests.support.servers import profile, settings_of, start_stack
+from tests.support.servers import profile, settings_of, start_stack, unique
 
 CARRY_FOR_S = 60.0
 LIMITS = Limits(60.0, 1024)
@@ -157,10 +157,13 @@ def test_two_mirrors_that_race_lose_nothing_while_the_broker_is_restarted(
 
 def test_a_producer_that_is_given_up_sends_nothing_later(own_stack: Stack, here: Settings) -> None:
     others = set(threading.enumerate())
+    name = unique("qmtl.results")
+    with closing(KafkaResultTopic(here.kafka_servers, timeout_s=5.0)) as topic:
+        topic.identify([name])
     producer = connection.new_producer(here.kafka_servers, timeout_s=5.0)
-    producer.send(here.results_topic, b"{}").get(timeout=5.0)
+    producer.send(name, b"{}").get(timeout=5.0)
     own_stack.kill("kafka")
-    undelivered = producer.send(here.results_topic, b"{}")
+    undelivered = producer.send(name, b"{}")
     connection.give_up(producer, timeout_s=5.0)
     assert undelivered.failed()
     assert set(threading.enumerate()) <= others  # its thread would try on

@@ -188,7 +188,6 @@ def test_a_ledger_that_is_away_after_the_start_uses_no_claim_up(
     execution = trigger(system, TENANT, targets=("mean",))
     ledger = system.orchestrator._ledger
     with monkeypatch.context() as patch:
-        patch.setattr(MemoryLedger, "hold", breaks(Unavailable("redis", "It is away.")))
         patch.setattr(MemoryLedger, "commit", breaks(Unavailable("redis", "It is away.")))
         with pytest.raises(Unavailable):
             fabric.deliver(system)
