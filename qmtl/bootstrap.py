@@ -99,16 +99,13 @@ def connect(settings: Settings) -> Stores:
     )
 
 
-def connect_ledger(settings: Settings, *, timeout_s: float | None = None) -> Ledger:
+def connect_ledger(settings: Settings, *, timeout_s: float) -> Ledger:
     """Return the ledger of a real server, on a connection of its own that is made when used.
 
-    Args:
-        settings: Where it is, and how long it waits for an answer
-        timeout_s: unless this says it.
+    Nothing is sent again: whoever asks waits no longer than ``timeout_s``.
     """
-    timeout_s = timeout_s or settings.connect_timeout_s
-    redis = redis_connection.connect(settings.state_url, timeout_s=timeout_s)
-    return RedisLedger(redis, Keys(settings.cell), memo_ttl_s=settings.memo_ttl_s)
+    redis = redis_connection.connect(settings.state_url, timeout_s=timeout_s, retries=0)
+    return RedisLedger(redis, Keys(settings.cell), memo_ttl_s=settings.reuse_s)
 
 
 def build(

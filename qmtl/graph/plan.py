@@ -86,7 +86,7 @@ def cut(
         raise ValueError(f"a plan needs at least one slot, not {slots}")
     if not nodes:
         return Cut((), (), 0.0, 0.0)
-    work = Workload.of(nodes, upstream, cost_s, min(slots, len(nodes)), crossing_s)
+    work = Workload.of(nodes, upstream, cost_s, min(slots, _paths(upstream)), crossing_s)
     serial = [[list(range(len(work)))]]
     stages = [_tidy(work, stage) for stage in _best(work, serial)]
     return Cut(
@@ -95,6 +95,23 @@ def cut(
         estimate_s=work.plan_s(stages),
         serial_s=work.plan_s(serial),
     )
+
+
+def _paths(upstream: Sequence[Sequence[int]]) -> int:
+    """Return how many paths a greedy cover of the DAG needs.
+
+    Shards of one stage do not read each other, so a stage has no more of them than the cover has
+    paths: more slots are of no use, and searching for what to do with them takes long.
+    """
+    ends = [True] * len(upstream)
+    paths = len(upstream)
+    for inputs in upstream:
+        for u in inputs:
+            if ends[u]:
+                ends[u] = False
+                paths -= 1
+                break
+    return paths
 
 
 @dataclass(frozen=True, slots=True)

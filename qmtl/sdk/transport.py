@@ -38,7 +38,7 @@ class Reply:
         """
         try:
             return msgspec.json.decode(self.body)
-        except msgspec.DecodeError as error:
+        except ValueError as error:  # not JSON, or not UTF-8
             raise QmtlError(
                 "The server's answer is not JSON.", hint="Is the address that of a QMTL server?"
             ) from error

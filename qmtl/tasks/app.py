@@ -13,6 +13,7 @@ from kombu import Queue
 
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Priority
+from qmtl.tasks import transport
 
 CONTROL, NODES, MIRROR = "control", "nodes", "mirror"
 COUNTER = "qmtl.tasks.chord_counter:ChordCounter"
@@ -118,6 +119,7 @@ def _schedule(settings: Settings) -> dict[str, Any]:
 
 def make_app(settings: Settings) -> Celery:
     """Return an application for these settings; it connects when it is first used."""
+    transport.install()
     app = Celery("qmtl")
     app.config_from_object(configuration(settings))
     return app

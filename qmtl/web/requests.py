@@ -61,8 +61,10 @@ def guard_requests(
             response.headers.setdefault("Cache-Control", "no-store")
         told = _log.bind(method=request.method, path=request.path, status=response.status_code)
         duration_ms = round((time.perf_counter() - g.started) * 1e3, 1)
-        # Writing it takes as long as a small answer: the client is served first.
-        response.call_on_close(lambda: told.info("request", duration_ms=duration_ms))
+        if response.direct_passthrough:  # a file: nobody is told when it is closed
+            told.info("request", duration_ms=duration_ms)
+        else:  # writing it takes as long as a small answer: the client is served first
+            response.call_on_close(lambda: told.info("request", duration_ms=duration_ms))
         return response
 
     app.before_request(begin)

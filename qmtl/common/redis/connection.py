@@ -19,15 +19,16 @@ HEALTH_CHECK_S = 10
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 
 
-def connect(url: str, *, timeout_s: float) -> redis.Redis:
+def connect(url: str, *, timeout_s: float, retries: int = RETRIES) -> redis.Redis:
     """Return a client that opens connections when it first needs them.
 
-    A command whose connection fails is sent again up to ``RETRIES`` times with backoff, so callers
-    send only what is safe to repeat. Replies are bytes, in the shapes of protocol 2.
+    A command whose connection fails is sent again with backoff, so callers send only what is safe
+    to repeat. Replies are bytes, in the shapes of protocol 2.
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://`` address.
         timeout_s: Bound on connecting and on each reply.
+        retries: How often a command is sent again.
 
     Raises:
         InvalidSetting: The address cannot be read.
@@ -40,7 +41,7 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             health_check_interval=HEALTH_CHECK_S,
-            retry=Retry(EqualJitterBackoff(cap=BACKOFF_CAP_S, base=BACKOFF_BASE_S), RETRIES),
+            retry=Retry(EqualJitterBackoff(cap=BACKOFF_CAP_S, base=BACKOFF_BASE_S), retries),
         )
     except ValueError as error:
         raise InvalidSetting(f"A Redis address cannot be used: {_public(error)}.") from error

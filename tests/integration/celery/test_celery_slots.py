@@ -15,7 +15,7 @@ def test_planners_count_what_living_node_workers_run_at_once(
     celery_worker_cluster: CeleryWorkerCluster, cluster_settings: Settings
 ) -> None:
     _, stopped, killed = celery_worker_cluster
-    ledger = connect_ledger(cluster_settings)
+    ledger = connect_ledger(cluster_settings, timeout_s=5.0)
 
     def slots() -> int:
         return ledger.outlook("acme", "any", [], []).slots

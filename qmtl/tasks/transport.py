@@ -1,0 +1,75 @@
+"""Messages in Redis as kombu carries them, but for what a worker has taken and not done yet.
+
+It stays in the worker's memory (``ack_emulation`` is off). Where the broker is away when it is to
+be put back, nothing is lost: the ledger knows what is to be done, and the reaper sends it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from kombu.transport import TRANSPORT_ALIASES
+
+if TYPE_CHECKING:
+
+    class RedisChannel:
+        """What is used here of kombu's own, which ships no types."""
+
+        QoS: Any
+        pool: Any
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+        def _create_client(self, asynchronous: bool = False) -> Any: ...
+
+    class RedisTransport: ...
+
+    class MemoryQoS:
+        def restore_unacked(self) -> list[Any]: ...
+
+else:
+    from kombu.transport.redis import Channel as RedisChannel
+    from kombu.transport.redis import Transport as RedisTransport
+    from kombu.transport.virtual import QoS as MemoryQoS
+
+log = logging.getLogger(__name__)
+
+
+class QoS(MemoryQoS):
+    """Puts messages back where it can; kombu's own keeps the others in files that nobody reads."""
+
+    def restore_unacked(self) -> list[Any]:
+        """Put every message back that was taken and not done."""
+        failed = super().restore_unacked()
+        if failed:
+            count = len(failed)
+            log.warning("messages that could not be put back: %d; the reaper sends them", count)
+        return []
+
+
+class Channel(RedisChannel):
+    """Makes a client once; kombu's own makes one for every message."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._kept: Any = None
+        super().__init__(*args, **kwargs)
+        self.QoS = QoS
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            return super()._create_client(asynchronous)
+        if self._kept is None or self._kept.connection_pool is not self.pool:  # as after a fork
+            self._kept = super()._create_client()
+        return self._kept
+
+
+class Transport(RedisTransport):
+    """Found by the scheme of the broker's URL, as kombu's own is."""
+
+    Channel = Channel
+
+
+def install() -> None:
+    """Have addresses of Redis lead here."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
