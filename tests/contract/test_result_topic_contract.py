@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -93,6 +94,17 @@ def test_a_topic_whose_name_kafka_refuses_is_left_out(settings: Settings, name: 
     found = topics.identify([name, "no topic!"])
     topics.close()
     assert found.keys() - {"no topic!"} == {name}
+
+
+def test_a_producer_that_is_idle_is_let_go_and_made_anew(settings: Settings, name: str) -> None:
+    others = set(threading.enumerate())
+    with closing(KafkaResultTopic(settings.kafka_servers, timeout_s=5.0, idle_s=0.0)) as topics:
+        topics.send([record(name, 1)])
+        assert set(threading.enumerate()) > others
+        topics.identify([name])
+        assert set(threading.enumerate()) <= others
+        topics.send([record(name, 2)])
+        assert read(topics, name) == [record(name, 1), record(name, 2)]
 
 
 def test_two_clients_tell_the_same_id(settings: Settings, name: str) -> None:

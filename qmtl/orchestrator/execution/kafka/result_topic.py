@@ -17,6 +17,7 @@ from qmtl.orchestrator.execution.kafka import topics as kafka_topics
 from qmtl.orchestrator.execution.result_topic import TopicRecord
 
 POLL_MS = 100
+IDLE_S = 10.0  # after so long without a record a producer is let go
 
 
 class KafkaResultTopic:
@@ -24,13 +25,18 @@ class KafkaResultTopic:
 
     A broker that lost its data never accepts the old producer again, and has lost the topics too.
     So after any failure both are made anew: at once where the producer had served before, else
-    with the next call.
+    with the next call. One that is idle is let go: where the broker goes away meanwhile, its thread
+    would keep a core busy until the next record.
     """
 
-    def __init__(self, servers: str, *, timeout_s: float, partitions: int = 1) -> None:
+    def __init__(
+        self, servers: str, *, timeout_s: float, partitions: int = 1, idle_s: float = IDLE_S
+    ) -> None:
         self._servers = servers
         self._timeout_s = timeout_s
         self._partitions = partitions
+        self._idle_s = idle_s
+        self._sent_at = 0.0
         self._producer: KafkaProducer | None = None
         self._known: set[str] = set()
         self._ids: dict[str, str] = {}
@@ -43,6 +49,8 @@ class KafkaResultTopic:
         if not topics:
             return {}
         with self._lock:
+            if time.monotonic() - self._sent_at > self._idle_s:
+                self._discard()
             found = self._identify(sorted(topics))
             if any(self._ids.get(topic, topic_id) != topic_id for topic, topic_id in found.items()):
                 self._discard()  # it would number its records for topics that are gone
@@ -90,6 +98,7 @@ class KafkaResultTopic:
             )
             for record in records
         ]
+        self._sent_at = time.monotonic()
         self._producer.flush(timeout=max(0.0, ends - time.monotonic()))
         for future in futures:
             future.get(timeout=max(0.0, ends - time.monotonic()))
