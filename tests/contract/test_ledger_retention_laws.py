@@ -292,7 +292,7 @@ def test_nothing_that_is_there_refers_to_what_is_gone(settings: Settings) -> Non
     run_state_machine_as_test(
         OnRedis,
         settings=hypothesis_settings(
-            max_examples=30,
+            max_examples=15,
             stateful_step_count=30,
             deadline=None,
             database=None,
