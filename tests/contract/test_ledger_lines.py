@@ -275,6 +275,55 @@ def test_of_two_repairs_of_the_same_that_were_broken_off_the_last_is_listed(
     assert unrepaired(ledger) == ["earlier", "two"], "by bucket"
 
 
+def test_a_later_attempt_of_another_run_makes_no_repair_good(ledger: Ledger) -> None:
+    first = ran(ledger, 2)
+    repair = broken_off(ledger)
+    assert ledger.reopen(first, attempt=1, clear=["a"], fresh=True)
+    run(ledger, first, succeeded("a", digest="first", place=place_at(2)))
+    assert unrepaired(ledger) == [repair], "it may have read what was there before"
+    run(ledger, created(ledger, 2, "another"), succeeded("a", place=place_at(2)))
+    assert unrepaired(ledger) == []
+
+
+@pytest.mark.parametrize("how", ["cancel", "fail"])
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_takes_the_place_of_a_repair_is_listed_where_it_is_broken_off(
+    ledger: Ledger, how: str, begun: bool, settled: bool
+) -> None:
+    for day in (1, 2):
+        ran(ledger, day)
+    heir = "" if settled else created(ledger, 2, "heir")
+    again = ran(ledger, 1, "again", digest="second")
+    if settled:
+        heir = created(ledger, 2, "heir")
+        assert ledger.settle(again, heir=heir)
+    if begun:
+        ledger.start(heir, plan_of([["a"]]))
+    assert ledger.fail(heir, ERROR) if how == "fail" else ledger.cancel(heir)
+    assert ledger.unrepaired(LINE) == [ledger.get("acme", heir)]
+    run(ledger, created(ledger, 2, "another"), succeeded("a", place=place_at(2)))
+    assert unrepaired(ledger) == []
+
+
+def test_what_takes_the_place_of_a_repair_and_runs_out_is_not_listed(ledger: Ledger) -> None:
+    for day in (1, 2):
+        ran(ledger, day)
+    heir = created(ledger, 2, "heir")
+    ran(ledger, 1, "again", digest="second")
+    run(ledger, heir, succeeded("a", digest="second", place=place_at(2)))
+    assert unrepaired(ledger) == []
+
+
+def test_an_heir_at_a_bucket_where_nothing_ran_is_not_listed(ledger: Ledger) -> None:
+    for day in (1, 3):
+        ran(ledger, day)
+    heir = created(ledger, 2)
+    ran(ledger, 1, "again", digest="second")
+    ledger.cancel(heir)
+    assert unrepaired(ledger) == []
+
+
 # --- turns -------------------------------------------------------------------------------------
 
 

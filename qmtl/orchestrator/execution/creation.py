@@ -56,6 +56,12 @@ def new_execution(
     )
 
 
+def cause_of_repairs(execution: Execution) -> str:
+    """Return the cause of repairs that an attempt of an execution leads to."""
+    attempt = f".{execution.attempt}" if execution.attempt > 1 else ""
+    return f"{REPAIR}{execution.id}{attempt}"
+
+
 def repair_of(
     version: StrategyVersion,
     earlier: Execution,

@@ -184,9 +184,11 @@ class Ledger(Protocol):
     def unrepaired(self, line: Line) -> list[Execution]:
         """Return the repairs of an ordered line that were ended before they ran out, by bucket.
 
-        Cancelled or failed as a whole, they left points that rest on results which are no more. One
-        is off the list while it is open again, and once something ran out, or another repair was
-        ended so, at its bucket for all that it was to compute.
+        Cancelled or failed as a whole, they left points that rest on results which are no more.
+        What took the place of a repair counts as one: it was told to compare what changed, and the
+        same was run before it. One is off the list while it is open again, and once something ran
+        out in its first attempt, or another repair was ended so, at its bucket for all that it was
+        to compute: a later attempt may have read what was there before the repair was due.
         """
 
     def reopen(self, execution_id: str, *, attempt: int, clear: Sequence[str], fresh: bool) -> bool:

@@ -20,7 +20,7 @@ from qmtl.models.datanode import WindowInput
 from qmtl.models.execution import Execution, Lookup, lookup_key
 from qmtl.models.strategy import StrategyVersion
 from qmtl.orchestrator.dispatcher import Dispatcher
-from qmtl.orchestrator.execution.creation import REPAIR, repair_of
+from qmtl.orchestrator.execution.creation import REPAIR, cause_of_repairs, repair_of
 from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.ledger_types import Landed
@@ -184,9 +184,8 @@ def send_next(ledger: Ledger, dispatcher: Dispatcher, execution_id: str) -> None
 
 def _cause(landed: Execution) -> str:
     """Return the cause of repairs: what landed first; a repair hands on its own."""
-    if landed.attempt > 1:
-        return f"{REPAIR}{landed.id}.{landed.attempt}"
-    return landed.cause if landed.cause.startswith(REPAIR) else f"{REPAIR}{landed.id}"
+    handed_on = landed.attempt == 1 and landed.cause.startswith(REPAIR)
+    return landed.cause if handed_on else cause_of_repairs(landed)
 
 
 def _counts(version: StrategyVersion) -> Mapping[str, Mapping[str, int]]:

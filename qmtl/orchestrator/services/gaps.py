@@ -15,7 +15,7 @@ from qmtl.common.timeline import MILLISECOND, floor_bucket, format_interval, for
 from qmtl.models.datanode import NodeSpec
 from qmtl.models.execution import Execution
 from qmtl.models.strategy import StrategySpec, StrategyVersion
-from qmtl.orchestrator.execution.creation import REPAIR, repair_of
+from qmtl.orchestrator.execution.creation import cause_of_repairs, repair_of
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.ledger_types import HistoryRequest
 from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms
@@ -89,14 +89,15 @@ class GapService:
         """Return what does the repairs before an ordered execution that were broken off.
 
         None is of a bucket before ``start_ns``, as of ``before``; one that was returned before and
-        has not ended has the same id again.
+        has not ended has the same id again. What is broken off again in a later attempt is another
+        one's cause.
         """
         return [
             repair_of(
                 version,
                 each,
                 repairs_ns=each.bucket_ns if each.repairs_ns is None else each.repairs_ns,
-                cause=f"{REPAIR}{each.id}",
+                cause=cause_of_repairs(each),
                 by=execution.by,
                 at_ms=execution.created_ms,
             )

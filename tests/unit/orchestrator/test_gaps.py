@@ -17,6 +17,7 @@ from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.services.gaps import GapService
 from qmtl.parsing.parser import parse_strategy
 from qmtl.registry.db.memory.point_store import MemoryPointStore
+from tests.support.ledgers import plan_of
 
 HOURLY = """
 from qmtl.sdk import node, source, strategy, window
@@ -139,6 +140,35 @@ def test_repairs_that_were_broken_off_are_due_before_later_buckets_from_the_star
     assert service.repairs(execution, lab.version, parse_time(times[1])) == found, "with equal ids"
     causes = [each.cause for each in service.repairs(execution, lab.version, None)]
     assert causes == [f"repair:{time}" for time in times[:2]]
+
+
+def test_a_repair_that_is_broken_off_again_is_due_again() -> None:
+    lab = Lab()
+    repair = replace(lab.execution(FIRST), id="repair", repairs_ns=parse_time(FIRST))
+    lab.ledger.create(repair, {})
+    lab.ledger.cancel("repair")
+    service = GapService(lab.ledger, lab.points, most_buckets=lab.most)
+    later = lab.execution("2026-01-02T07:30:00Z")
+    once = service.repairs(later, lab.version, None)
+    lab.ledger.reopen("repair", attempt=1, clear=[], fresh=False)
+    lab.ledger.cancel("repair")
+    again = service.repairs(later, lab.version, None)
+    assert [each.cause for each in once + again] == ["repair:repair", "repair:repair.2"]
+    assert once[0].id != again[0].id
+
+
+def test_what_took_the_place_of_a_repair_and_was_broken_off_is_repaired_from_its_bucket() -> None:
+    lab = Lab()
+    lab.ledger.create(replace(lab.execution(FIRST), id="ran"), {})
+    lab.ledger.start("ran", plan_of())
+    lab.ledger.create(replace(lab.execution(FIRST), id="heir"), {})
+    earlier = replace(lab.execution("2025-12-31T23:00:00Z"), id="earlier")
+    lab.ledger.create(replace(earlier, repairs_ns=earlier.bucket_ns), {})
+    lab.ledger.start("earlier", plan_of())
+    lab.ledger.cancel("heir")
+    service = GapService(lab.ledger, lab.points, most_buckets=lab.most)
+    (found,) = service.repairs(lab.execution("2026-01-02T07:30:00Z"), lab.version, None)
+    assert (found.cause, found.repairs_ns) == ("repair:heir", parse_time(FIRST))
 
 
 def test_weeks_begin_on_monday() -> None:

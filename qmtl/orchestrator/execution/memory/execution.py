@@ -71,6 +71,7 @@ class LiveExecution:
     returned: int = 0  # how often it was due since anything of it was claimed
     changed_ms: int | None = None  # latest bucket whose change no later bucket was compared with
     landed: bool = False  # it ended, and somebody is to settle it
+    repairs: bool = False  # what stands at its bucket is out of date until it runs out
     plan: Plan | None = None
     token: int = 0
     ended_by: tuple[int, int, int] | None = None  # stage, shard and token of the last commit

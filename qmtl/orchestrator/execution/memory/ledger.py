@@ -78,6 +78,7 @@ class MemoryLedger(MemoryReads):
             self._remains.take_up(new)
             if stands_in(execution) and execution.repairs_ns is not None:
                 new.note_change(execution.repairs_ns // MILLISECOND)
+                new.repairs = True
             original = self._live.get(execution.replays or "")
             if original is not None:
                 new.base = original.base or place(original.execution)

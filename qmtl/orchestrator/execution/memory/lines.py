@@ -67,7 +67,7 @@ class Lines:
         execution = known.execution
         if not stands_in(execution):
             return
-        self._note_unrepaired(execution)
+        self._note_unrepaired(known)
         line = self._lines[execution.line]
         if line.running == execution.id:
             line.running = None
@@ -80,13 +80,27 @@ class Lines:
                 known.returned = 0
                 self._wake_next(line, now_ms)
                 return
-            self._live[heir[1]].note_change(known.changed_ms)
+            self._tell_heir(heir[1], known.changed_ms)
         self._leave(known, now_ms)
 
-    def _note_unrepaired(self, execution: Execution) -> None:
-        """Keep account of what an end leaves out of date: of a repair broken off, its bucket."""
+    def _tell_heir(self, heir: str, changed_ms: int) -> None:
+        """Let another one of the line compare in the place of one that ended.
+
+        It repairs what was run before it, if the same was.
+        """
+        known = self._live[heir]
+        known.note_change(changed_ms)
+        ran = self._lines[known.execution.line].ran
+        known.repairs = known.repairs or bool(ran[_asked(known.execution)])
+
+    def _note_unrepaired(self, known: LiveExecution) -> None:
+        """Keep account of what an end leaves out of date: of a repair broken off, its bucket.
+
+        A later attempt that ran out may have read what was there before the repair was due.
+        """
+        execution = known.execution
         broken_off = execution.state is ExecutionState.CANCELLED or execution.error is not None
-        if broken_off and execution.repairs_ns is None:
+        if not known.repairs if broken_off else execution.attempt > 1:
             return
         line, own = self._lines[execution.line], bucket_ms(execution)
         for id_, at in list(line.unrepaired.items()):
@@ -151,7 +165,7 @@ class Lines:
         if heir is not None:
             if heir not in self._lines[known.execution.line].standing:
                 return False
-            self._live[heir].note_change(known.changed_ms)
+            self._tell_heir(heir, known.changed_ms)
         known.look_ms = None
         self._leave(known, now_ms)
         return True

@@ -10,7 +10,8 @@
 -- is still to run, it stays in its line once it ended ('landed') until somebody settles that.
 --
 -- unrepaired:{line} is a zset by bucket of repairs that were ended before they ran out, so that what
--- stands at their bucket is out of date.
+-- stands at their bucket is out of date. 'repairs' tells a repair; an execution that was told to
+-- compare in the place of another one is one too where the same was run before it.
 
 -- Whether an execution may start: no other of its line runs, and none has an earlier bucket.
 local function is_its_turn(line, id)
@@ -67,6 +68,15 @@ local function note_change(id, bucket)
   end
 end
 
+-- Let another one of the line compare in the place of one that ended.
+local function tell_heir(line, heir, changed)
+  local key = CELL .. 'exec:' .. heir
+  note_change(heir, tonumber(changed))
+  if redis.call('HEXISTS', CELL .. 'ran:' .. line, redis.call('HGET', key, 'what')) == 1 then
+    redis.call('HSETNX', key, 'repairs', changed)
+  end
+end
+
 -- Let an ordered execution that ended go out of its line, unless it must be settled before.
 local function end_in_line(line, id, now)
   local key = CELL .. 'exec:' .. id
@@ -78,7 +88,7 @@ local function end_in_line(line, id, now)
     local later, its_bucket = first_other(CELL .. 'buckets:' .. line, bucket, what)
     local heir, when = first_other(CELL .. 'line:' .. line, bucket, id)
     if later and heir and when <= its_bucket then
-      note_change(heir, tonumber(changed))
+      tell_heir(line, heir, changed)
     elseif later then
       redis.call('HSET', key, 'landed', '1')
       redis.call('HDEL', key, 'returned')
@@ -112,8 +122,11 @@ end
 
 -- Keep account of what an end leaves out of date: of a repair that was broken off, its bucket.
 local function note_unrepaired(line, id, broken_off)
-  local bucket, repairs = unpack(redis.call('HMGET', CELL .. 'exec:' .. id, 'bucket', 'repairs'))
-  if broken_off and not repairs then
+  local bucket, repairs, attempt = unpack(redis.call(
+    'HMGET', CELL .. 'exec:' .. id, 'bucket', 'repairs', 'attempt'
+  ))
+  -- A later attempt that ran out may have read what was there before the repair was due.
+  if broken_off and not repairs or attempt and not broken_off then
     return
   end
   local key = CELL .. 'unrepaired:' .. line

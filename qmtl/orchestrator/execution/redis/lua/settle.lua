@@ -12,7 +12,7 @@ if ARGV[3] ~= '' then
   if not redis.call('ZSCORE', CELL .. 'line:' .. line, ARGV[3]) then
     return 0
   end
-  note_change(ARGV[3], tonumber(changed))
+  tell_heir(line, ARGV[3], changed)
 end
 redis.call('HDEL', KEYS[1], 'landed', 'changed')
 redis.call('ZREM', CELL .. 'due', ARGV[2])
