@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from qmtl.common.codec import digest
@@ -24,6 +27,7 @@ from tests.support.ledgers import (
     ERROR,
     LedgerUnderTest,
     attempted,
+    claimed,
     failed,
     new_execution,
     place_at,
@@ -118,19 +122,37 @@ def test_what_is_cleared_is_kept_by_its_attempt(subject: LedgerUnderTest) -> Non
     ledger = subject.ledger
     execution_id = broken(ledger)
     first = ledger.records(execution_id)
-    assert ledger.cleared(execution_id) == {}
+    wanted = [(1, "a"), (1, "b"), (2, "a"), (2, "b")]
+    assert ledger.cleared(execution_id, wanted) == {}
     ledger.reopen(execution_id, attempt=1, clear=["b", "nothing"], fresh=False)
-    assert ledger.cleared(execution_id) == {(1, "b"): first["b"]}
+    assert ledger.cleared(execution_id, wanted) == {(1, "b"): first["b"]}
+    assert ledger.cleared(execution_id, [(1, "a")]) == {}
+    assert ledger.cleared(execution_id, []) == {}
     ledger.start(execution_id, plan_of([["b"]], done=["a"]))
     token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
     second = attempted(failed("b"), 2)
     ledger.commit(execution_id, 0, 0, token, [second], done=True)
     ledger.reopen(execution_id, attempt=2, clear=["a", "b"], fresh=False)
     kept = {(1, "a"): first["a"], (1, "b"): first["b"], (2, "b"): second.record}
-    assert ledger.cleared(execution_id) == kept
+    assert ledger.cleared(execution_id, wanted) == kept
     entries = subject.outbox.read("mirror", limit=9, wait_s=0.0, idle_s=LONG_S)
     assert [(entry.node_ids, entry.attempt) for entry in entries] == [(("a", "b"), 1), (("b",), 2)]
-    assert ledger.cleared("nothing") == {}
+    assert ledger.cleared("nothing", wanted) == {}
+
+
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 255, 256, 65_535, 65_536])
+def test_what_is_cleared_is_kept_without_its_logs(subject: LedgerUnderTest, length: int) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    bare = succeeded("a")
+    record = msgspec.structs.replace(bare.record, logs="x" * length)
+    ledger.commit(
+        execution_id, 0, 0, claimed(ledger, execution_id), [replace(bare, record=record)], done=True
+    )
+    ledger.cancel(execution_id)
+    assert ledger.records(execution_id) == {"a": record}
+    ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=False)
+    assert ledger.cleared(execution_id, [(1, "a")]) == {(1, "a"): bare.record}
 
 
 def test_a_start_that_reuses_what_is_there_keeps_what_is_there(ledger: Ledger) -> None:

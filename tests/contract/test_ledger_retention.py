@@ -21,7 +21,9 @@ from tests.support.ledgers import (
     NOT_RETAINED_S,
     HandClock,
     LedgerUnderTest,
+    attempted,
     claimed,
+    failed,
     hand_timed_redis_ledger,
     memory_ledger,
     new_execution,
@@ -208,15 +210,81 @@ def test_a_repair_that_was_broken_off_is_kept_while_its_line_lacks_it(
     assert not is_kept(ledger, repair.id)
 
 
+def test_a_repair_that_nobody_does_is_kept_for_one_more_retention(
+    hand_timed: LedgerUnderTest,
+) -> None:
+    ledger = hand_timed.ledger
+    repair = new_execution(ordered=True, repairs_ns=DAY_NS)
+    ledger.create(repair, {})
+    ledger.cancel(repair.id)
+    hand_timed.pass_time(10.0)
+    assert forget(hand_timed, retention_s=10.0) == 0
+    hand_timed.pass_time(9.0)
+    assert forget(hand_timed, retention_s=10.0) == 0
+    assert [each.id for each in ledger.unrepaired(repair.line)] == [repair.id]
+    hand_timed.pass_time(1.0)
+    assert forget(hand_timed, retention_s=10.0) == 1
+    assert ledger.unrepaired(repair.line) == []
+    assert not is_kept(ledger, repair.id)
+
+
+def test_a_repair_that_is_broken_off_anew_is_kept_anew(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    repair = new_execution(ordered=True, repairs_ns=DAY_NS)
+    ledger.create(repair, {})
+    for attempt in (1, 2):
+        ledger.cancel(repair.id)
+        assert forget(subject) == 0
+        assert ledger.reopen(repair.id, attempt=attempt, clear=[], fresh=False)
+    ledger.cancel(repair.id)
+    assert [forget(subject), forget(subject)] == [0, 1]
+    ledger.create(repair, {})
+    ledger.start(repair.id, plan_of())
+    assert ledger.unrepaired(repair.line) == []
+
+
+def test_remains_are_looked_at_however_much_is_forgotten_in_the_same_call(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    first = ended(ledger, "a", day=1)
+    forget(subject)
+    assert has_value(ledger, first)
+    heavy = ended(ledger, "a", *(f"n{k}" for k in range(5_001)), day=2)  # keeps one bucket
+    assert forget(subject) == 1
+    assert has_value(ledger, heavy)
+    assert not has_value(ledger, first)
+
+
 def test_records_that_an_attempt_cleared_are_forgotten_too(settings: Settings) -> None:
     subject = redis_ledger(settings, retention_s=NOT_RETAINED_S)
     execution_id = ended(subject.ledger, "a")
     assert subject.ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=False)
-    assert subject.ledger.cleared(execution_id)
+    assert subject.ledger.cleared(execution_id, [(1, "a")])
     subject.ledger.cancel(execution_id)
     forget(subject)
     client, key = connect(settings.state_url, timeout_s=5.0), Keys(settings.cell)
     assert list(client.scan_iter(key("exec", "*"))) == []
+
+
+def test_what_is_cleared_is_let_go_once_the_outbox_has_nothing_of_it(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    execution_id, wanted = ended(ledger, "a", "b"), [(1, "a"), (1, "b"), (2, "b")]
+    ledger.reopen(execution_id, attempt=1, clear=["b"], fresh=False)
+    ledger.start(execution_id, plan_of([["b"]], done=["a"]))
+    entries = subject.outbox.read("m", limit=9, wait_s=0.0, idle_s=LONG_S)
+    token = claimed(ledger, execution_id)
+    ledger.commit(execution_id, 0, 0, token, [attempted(failed("b"), 2)], done=True)
+    subject.outbox.acknowledge(entries)
+    subject.outbox.trim()
+    ledger.reopen(execution_id, attempt=2, clear=["b"], fresh=False)
+    assert ledger.cleared(execution_id, wanted).keys() == {(1, "b"), (2, "b")}, "one entry is left"
+    ledger.cancel(execution_id)
+    mirror(subject)
+    ledger.reopen(execution_id, attempt=3, clear=["a"], fresh=False)
+    assert ledger.cleared(execution_id, wanted) == {}
 
 
 # --- after it ----------------------------------------------------------------------------------
@@ -431,6 +499,56 @@ def test_redis_holds_nothing_that_stays_of_forgotten_executions(settings: Settin
     assert lasting <= {"hist", "tallies", "open", "outbox", "exec", "remains"}
     left = list(client.scan_iter(key("exec", "*")))
     assert len(left) == 2 * 3, "values, places and remains of the two that points name"
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [("strategy", "place", "line"), ("line",), ("tenant", "doc"), ("tenant", "histories"), ()],
+)
+def test_an_execution_that_cannot_be_read_keeps_no_other_from_being_forgotten(
+    settings: Settings, lacks: tuple[str, ...]
+) -> None:
+    subject = redis_ledger(settings, retention_s=NOT_RETAINED_S)
+    ledger, key = subject.ledger, Keys(settings.cell)
+    client = connect(settings.state_url, timeout_s=5.0)
+    broken, other = ended(ledger, "a", day=1), ended(ledger, "b")
+    if lacks:
+        client.hdel(key("exec", broken), *lacks)
+    else:
+        client.delete(key("exec", broken))
+    assert forget(subject) == 2
+    assert client.zcard(key("ended")) == 0
+    assert not is_kept(ledger, other)
+    assert ledger.records(broken) == {}
+    assert has_value(ledger, broken), "a point names it"
+
+
+def test_what_an_earlier_release_did_not_note_is_taken_from_the_document(
+    settings: Settings,
+) -> None:
+    subject = redis_ledger(settings, retention_s=NOT_RETAINED_S)
+    ledger, key = subject.ledger, Keys(settings.cell)
+    client = connect(settings.state_url, timeout_s=5.0)
+    execution_id = ended(ledger, "a", value=BIG)
+    client.hdel(key("exec", execution_id), "strategy", "place", "line", "tenant")
+    assert forget(subject) == 1
+    assert client.zcard(key("execs", "acme")) == 0
+    assert client.zcard(key("execs", "acme", "golden_cross")) == 0
+    assert list(client.scan_iter(key("exec", "*"))) == []
+
+
+def test_remains_that_cannot_be_read_keep_no_others(settings: Settings) -> None:
+    subject = redis_ledger(settings, retention_s=NOT_RETAINED_S)
+    ledger, key = subject.ledger, Keys(settings.cell)
+    client = connect(settings.state_url, timeout_s=5.0)
+    broken, other = ended(ledger, "a", day=1), ended(ledger, "b", day=1)
+    forget(subject)
+    client.delete(key("exec", broken, "remains"))
+    ended(ledger, "b", day=2)  # keeps one bucket
+    for _ in range(2):
+        forget(subject)
+    assert not has_value(ledger, other, "b")
+    assert broken.encode() not in client.zrange(key("remains"), 0, -1)
 
 
 def test_a_listed_execution_that_is_gone_is_passed_over(settings: Settings) -> None:

@@ -287,10 +287,13 @@ class Ledger(Protocol):
     def records(self, execution_id: str) -> dict[str, NodeRecord]:
         """Return the record of every node that is committed, by node id."""
 
-    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
-        """Return the records that were committed and then cleared, by their attempt and node id.
+    def cleared(
+        self, execution_id: str, wanted: Sequence[tuple[int, str]]
+    ) -> dict[tuple[int, str], NodeRecord]:
+        """Return those of the wanted records that were cleared, by their attempt and node id.
 
-        A record is there or among ``records``: read it after these.
+        They have no logs. While the outbox has an entry of the execution, a record is there or
+        among ``records``: read it after these.
         """
 
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
@@ -366,8 +369,9 @@ class Ledger(Protocol):
         """Forget executions that ended at least ``retention_s`` ago, those first that ended first.
 
         They are unknown from then on; an execution of the same id may be created anew. None is
-        forgotten that has not ended, is to be settled, or has entries in the outbox. Creating a
-        replay of an execution counts as its end. Values stay as long as a point names them, and
+        forgotten that has not ended, is to be settled, or has entries in the outbox; a repair
+        that was broken off and is listed still (``unrepaired``) is kept once more as long. Creating
+        a replay of an execution counts as its end. Values stay as long as a point names them, and
         then until every execution is forgotten that was there while one did, since its plan may
         name them. The memo may name executions that are gone, for as long as it knows results: an
         execution that is made anew is only told from the forgotten one where ``retention_s`` is

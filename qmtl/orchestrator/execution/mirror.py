@@ -163,8 +163,8 @@ class Mirror:
         wanted = [(entry.attempt, node_id) for entry in entries for node_id in entry.node_ids]
         records = self._ledger.records(entries[0].execution_id)
         now = {(record.attempt, record.node_id): record for record in records.values()}
-        known = now.keys() >= set(wanted)
-        cleared = {} if known else self._ledger.cleared(entries[0].execution_id)
+        others = [key for key in wanted if key not in now]
+        cleared = self._ledger.cleared(entries[0].execution_id, others) if others else {}
         told = [
             _Told(now[key], cleared=False) if key in now else _Told(cleared[key], cleared=True)
             for key in wanted

@@ -72,6 +72,7 @@ class LiveExecution:
     changed_ms: int | None = None  # latest bucket whose change no later bucket was compared with
     landed: bool = False  # it ended, and somebody is to settle it
     repairs: bool = False  # what stands at its bucket is out of date until it runs out
+    kept_on: bool = False  # its retention is over, and it is kept since its line lacks its repair
     plan: Plan | None = None
     token: int = 0
     ended_by: tuple[int, int, int] | None = None  # stage, shard and token of the last commit
@@ -137,21 +138,25 @@ class LiveExecution:
         complete = results == self.execution.nodes_total
         return ExecutionState.SUCCEEDED if complete else ExecutionState.FAILED
 
-    def reopen(self, clear: Sequence[str], fresh: bool, now_ms: int) -> None:
+    def reopen(self, clear: Sequence[str], fresh: bool, now_ms: int, *, told: bool) -> None:
         """Begin another attempt without some of the nodes.
 
-        Their values stay until their commit: histories may name them.
+        Their values stay until their commit: histories may name them. Their records stay without
+        logs, unless everything of the execution was ``told``.
         """
         for node_id in clear:
             record = self.records.pop(node_id, None)
             if record is not None:
-                self.cleared[record.attempt, node_id] = record
+                self.cleared[record.attempt, node_id] = msgspec.structs.replace(record, logs="")
+        if told:
+            self.cleared = {}
         self.shards = {}
         self.ended_by = None
         self.token += 1
         self.returned = 0
         self.ready_ms = None
         self.landed = False
+        self.kept_on = False
         self.rests_ms = None
         self.opened_ms = self.look_ms = now_ms
         self.change(

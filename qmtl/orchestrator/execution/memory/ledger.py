@@ -169,7 +169,8 @@ class MemoryLedger(MemoryReads):
             known = self._live.get(execution_id)
             if known is None or not known.state.ended or known.execution.attempt != attempt:
                 return False
-            known.reopen(clear, fresh, self._clock())
+            told = not self.commits.tells_of(execution_id)
+            known.reopen(clear, fresh, self._clock(), told=told)
             self._lines.join(known.execution)
             return True
 
@@ -332,9 +333,10 @@ class MemoryLedger(MemoryReads):
                 if self.commits.tells_of(execution_id):
                     break
                 known = self._live[execution_id]
-                if self._lines.lacks(known):
+                if self._lines.keeps_on(known):
                     known.rests_ms = now
                     continue
+                self._lines.forget(known.execution)
                 self._remains.leave(self._live.pop(execution_id), again_ms)
                 forgotten += 1
             self._remains.look(now, again_ms, MOST_LOOKS * limit)

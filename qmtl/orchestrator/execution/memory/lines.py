@@ -114,9 +114,19 @@ class Lines:
         found = sorted((at, id_) for id_, at in self._lines[line].unrepaired.items())
         return [self._live[id_].execution for _, id_ in found]
 
-    def lacks(self, known: LiveExecution) -> bool:
-        """Return whether the line waits until one that ended is settled, or lacks what it was."""
-        return known.landed or known.execution.id in self._lines[known.execution.line].unrepaired
+    def keeps_on(self, known: LiveExecution) -> bool:
+        """Return whether the line waits until one that ended is settled, or lacks what it was.
+
+        The latter counts once an attempt: a repair may be one that nobody can ever do.
+        """
+        if known.landed or known.kept_on:
+            return known.landed
+        known.kept_on = known.execution.id in self._lines[known.execution.line].unrepaired
+        return known.kept_on
+
+    def forget(self, execution: Execution) -> None:
+        """Let go of one whose retention is over."""
+        self._lines[execution.line].unrepaired.pop(execution.id, None)
 
     def _leave(self, known: LiveExecution, now_ms: int) -> None:
         known.changed_ms = None

@@ -132,10 +132,13 @@ class MemoryReads:
             known = self._live.get(execution_id)
             return {} if known is None else dict(known.records)
 
-    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
+    def cleared(
+        self, execution_id: str, wanted: Sequence[tuple[int, str]]
+    ) -> dict[tuple[int, str], NodeRecord]:
         with self._lock:
             known = self._live.get(execution_id)
-            return {} if known is None else dict(known.cleared)
+            found = {} if known is None else known.cleared
+            return {each: found[each] for each in wanted if each in found}
 
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
         with self._lock:

@@ -7,7 +7,7 @@ Keys, all behind the cell's prefix::
     exec:{id}:plan          string: the plan without its nodes
     exec:{id}:shards        hash: stage:shard:field -> token, lease, claimed, claims, done, spent
     exec:{id}:nodes         hash: node id -> record, once it is committed
-    exec:{id}:cleared       hash: attempt:node id -> record that a later attempt cleared
+    exec:{id}:cleared       hash: attempt:node id -> record that a later attempt cleared, no logs
     exec:{id}:values        hash: node id -> value, or the address of a large one
     exec:{id}:large, exec:{id}:places, exec:{id}:remains   see uses.lua and retention.lua
     shape:{name}            string: the nodes of all plans that have this shape
@@ -97,7 +97,7 @@ class RedisLedger(RedisReads):
         self._offer = script("offer", "offers")
         self._start = script("start", *nodes, "shards")
         self._end = script("end", "lines")
-        self._reopen = script("reopen")
+        self._reopen = script("reopen", "outbox_keeps")
         self._settle = script("settle", "lines")
         self._claim = script("claim", "memo", "shards")
         self._give_back = script("give_back")
@@ -107,7 +107,7 @@ class RedisLedger(RedisReads):
         self._advance = script("advance", "lines")
         self._due = script("due", "lines")
         self._learn = script("learn", "costs")
-        self._forget = script("forget", "uses", "retention")
+        self._forget = script("forget", "uses", "outbox_keeps", "retention")
 
     @translated()
     def create(

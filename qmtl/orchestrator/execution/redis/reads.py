@@ -167,10 +167,16 @@ class RedisReads:
         return _records(cast("dict[bytes, bytes]", self._client.hgetall(key)))
 
     @translated()
-    def cleared(self, execution_id: str) -> dict[tuple[int, str], NodeRecord]:
-        found = cast("list[bytes]", self._client.hvals(self._exec(execution_id, "cleared")))
-        records = [documents.record_from(each) for each in found]
-        return {(record.attempt, record.node_id): record for record in records}
+    def cleared(
+        self, execution_id: str, wanted: Sequence[tuple[int, str]]
+    ) -> dict[tuple[int, str], NodeRecord]:
+        if not wanted:
+            return {}
+        fields = [f"{attempt}:{node_id}" for attempt, node_id in wanted]
+        key = self._exec(execution_id, "cleared")
+        found = cast("list[bytes | None]", self._client.hmget(key, fields))
+        pairs = zip(wanted, found, strict=True)
+        return {each: documents.record_from(record) for each, record in pairs if record is not None}
 
     @translated()
     def records_of(self, results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:

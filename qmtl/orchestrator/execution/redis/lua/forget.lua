@@ -9,22 +9,17 @@ local LOOKS = 4 -- at remains, in the time for which executions are kept
 local MOST_LOOKS = 10 -- for each execution that may be forgotten
 local now, kept, limit = now_ms(), tonumber(ARGV[2]), tonumber(ARGV[3])
 local again = now + math.floor(kept / LOOKS)
-local forgotten, nodes = 0, 0
+local forgotten, nodes, looked = 0, 0, 0
 
-local function parts(entry)
-  local ms, seq = string.match(entry, '^(%d+)-(%d+)$')
-  return tonumber(ms), tonumber(seq)
-end
-
--- Whether the outbox still has its last entry: it is to be mirrored, perhaps anew.
-local first = redis.call('XRANGE', CELL .. 'outbox', '-', '+', 'COUNT', 1)[1]
-local function is_in_outbox(entry)
-  if not (entry and first) then
-    return false
+-- Whether one that ended is kept on: its line waits until somebody settles it, or lacks the repair
+-- that it was. The latter counts once an attempt: a repair may be one that nobody can ever do.
+local function is_kept_on(key, id, line, landed)
+  if landed then
+    return true
   end
-  local ms, seq = parts(entry)
-  local first_ms, first_seq = parts(first[1])
-  return ms > first_ms or (ms == first_ms and seq >= first_seq)
+  return line
+    and redis.call('ZSCORE', CELL .. 'unrepaired:' .. line, id)
+    and redis.call('HSETNX', key, 'kept_on', '1') == 1
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', digits(now - kept), 'LIMIT', 0, limit)) do
@@ -33,8 +28,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', digits(now - ke
   nodes = nodes + redis.call('HLEN', key .. ':values')
   if nodes > MOST_NODES and forgotten > 0 or is_in_outbox(entry) then
     break
-  elseif landed or redis.call('ZSCORE', CELL .. 'unrepaired:' .. line, id) then
-    -- Its line waits until somebody settles it, or lacks the repair that it was.
+  elseif is_kept_on(key, id, line, landed) then
     redis.call('ZADD', KEYS[1], digits(now), id)
   else
     forget(id, again)
@@ -44,9 +38,9 @@ end
 
 local remains, looks = CELL .. 'remains', limit * MOST_LOOKS
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', remains, '-inf', digits(now), 'LIMIT', 0, looks)) do
-  if nodes > MOST_NODES then
+  if looked > MOST_NODES then
     break
   end
-  nodes = nodes + look_at_remains(id, again)
+  looked = looked + look_at_remains(id, again)
 end
 return forgotten

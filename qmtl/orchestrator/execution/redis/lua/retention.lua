@@ -47,6 +47,10 @@ end
 local function look_at_remains(id, again)
   local key = CELL .. 'exec:' .. id .. ':remains'
   local tenant, histories, mark = unpack(redis.call('HMGET', key, 'tenant', 'histories', 'mark'))
+  if not (tenant and histories) then -- nobody can tell whose they are, or what names them
+    redis.call('ZREM', CELL .. 'remains', id)
+    return 0
+  end
   local nodes = mark and 0 or redis.call('HLEN', CELL .. 'exec:' .. id .. ':values')
   if not mark and not is_named(id, histories) then
     mark = redis.call('ZRANGE', CELL .. 'execs:' .. tenant, -1, -1)[1] or ''
@@ -60,17 +64,42 @@ local function look_at_remains(id, again)
   return nodes
 end
 
--- Forget an execution that has ended, but for values that may be read.
+-- Take an execution out of the pages. An earlier release may have kept only its document; one that
+-- is gone altogether is passed over there, and taken out by who reads the page.
+local function leave_pages(id, key)
+  local tenant, strategy, place, base, document = unpack(redis.call(
+    'HMGET', key, 'tenant', 'strategy', 'place', 'base', 'doc'
+  ))
+  if document and not (tenant and strategy and place) then
+    local known, found = pcall(cmsgpack.unpack, document)
+    if known and type(found) == 'table' and type(found.created_ms) == 'number' then
+      tenant, strategy = tenant or found.tenant, strategy or found.strategy
+      place = place or string.format('%015.0f', found.created_ms) .. ':' .. id
+    end
+  end
+  if tenant and place then
+    redis.call('ZREM', CELL .. 'execs:' .. tenant, place)
+  end
+  if tenant and place and strategy then
+    redis.call('ZREM', CELL .. 'execs:' .. tenant .. ':' .. strategy, place)
+  end
+  if tenant and base then
+    redis.call('ZREM', CELL .. 'replays:' .. tenant, base .. ' ' .. id)
+  end
+  return tenant
+end
+
+-- Forget an execution that has ended, but for values that may be read. It never fails for what it
+-- does not find: the oldest one would keep all others from being forgotten.
 local function forget(id, again)
   local key = CELL .. 'exec:' .. id
-  local tenant, strategy, place, base, shape, histories, bucket = unpack(redis.call(
-    'HMGET', key, 'tenant', 'strategy', 'place', 'base', 'shape', 'histories', 'bucket'
+  local tenant = leave_pages(id, key)
+  local shape, histories, bucket, line = unpack(redis.call(
+    'HMGET', key, 'shape', 'histories', 'bucket', 'line'
   ))
-  redis.call('ZREM', CELL .. 'execs:' .. tenant, place)
-  redis.call('ZREM', CELL .. 'execs:' .. tenant .. ':' .. strategy, place)
   redis.call('ZREM', CELL .. 'ended', id)
-  if base then
-    redis.call('ZREM', CELL .. 'replays:' .. tenant, base .. ' ' .. id)
+  if line and line ~= '' then
+    redis.call('ZREM', CELL .. 'unrepaired:' .. line, id)
   end
   if shape then
     give_up('shape:' .. shape)
@@ -79,12 +108,12 @@ local function forget(id, again)
     'UNLINK', key, key .. ':inputs', key .. ':plan', key .. ':shards', key .. ':nodes',
     key .. ':cleared', key .. ':bell'
   )
-  if redis.call('EXISTS', key .. ':places', key .. ':values') == 2 then
+  if redis.call('EXISTS', key .. ':places', key .. ':values') < 2 then
+    drop_values(id)
+  elseif tenant and histories and bucket then
     redis.call(
       'HSET', key .. ':remains', 'tenant', tenant, 'histories', histories, 'bucket', bucket
     )
     look_at_remains(id, again)
-  else
-    drop_values(id)
-  end
+  end -- else its values stay: points may name them, and nobody can tell
 end
