@@ -435,7 +435,7 @@ class Ledgers(RuleBasedStateMachine):
             self.both("asked", self.get(execution_id), until_ms=DAY_MS)
             self.both("values", execution_id, list(NODES))
             self.both("plan", execution_id)
-            self.both("cleared", execution_id)
+            self.both("cleared", execution_id, [(n, x) for n in range(1, 5) for x in NODES])
             self.both("inputs", execution_id)
             self.both("next_of_line", execution_id)
         results = [(id_, n) for id_ in self.shapes for n in NODES]
