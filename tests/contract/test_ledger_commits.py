@@ -10,7 +10,7 @@ from qmtl.models.execution import (
     NodeState,
 )
 from qmtl.orchestrator.execution.ledger import Ledger
-from qmtl.orchestrator.execution.ledger_types import AdvanceStatus, CommitStatus, NodeCommit
+from qmtl.orchestrator.execution.ledger_types import AdvanceStatus, CommitStatus, NodeCommit, Source
 from tests.support.ledgers import (
     DAY_MS,
     ERROR,
@@ -80,7 +80,8 @@ def test_thousands_of_nodes_may_be_committed_already(ledger: Ledger) -> None:
     ledger.commit(execution_id, 0, 0, token, nodes[::2], done=False)
     assert ledger.commit(execution_id, 0, 0, token, nodes, done=True) is CommitStatus.ENDED
     assert ledger.get("acme", execution_id).nodes_done == 5_000
-    assert set(ledger.outlook("acme", "s", [], [f"key-{n}" for n in ids]).sources) == {execution_id}
+    found = ledger.outlook("acme", "s", [], [f"key-{n}" for n in ids]).sources
+    assert set(found) == {Source(execution_id)}
     for node_id in ("n0", "n1"):
         assert len(ledger.history(new_execution().line, node_id, interval_ms=DAY_MS, count=9)) == 1
 

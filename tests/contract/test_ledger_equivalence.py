@@ -47,6 +47,7 @@ from tests.support.ledgers import (
     ERROR,
     HandClock,
     LedgerUnderTest,
+    attempted,
     failed,
     hand_timed_redis_ledger,
     memory_ledger,
@@ -148,7 +149,7 @@ class Ledgers(RuleBasedStateMachine):
         outlook = self.both("outlook", "acme", "golden_cross", ids, [f"key-{n}" for n in ids])
         known = dict(zip(ids, outlook.sources, strict=True))
         reused = [
-            reuse(n, source, key=f"key-{n}", place=place_at(2, keep=1))
+            reuse(n, source.execution_id, key=f"key-{n}", place=place_at(2, keep=1))
             for n, source in known.items()
             if source and not execution.fresh and n not in done
         ]
@@ -186,7 +187,10 @@ class Ledgers(RuleBasedStateMachine):
         if claim.status is not ClaimStatus.RUN:
             return
         make = failed if broken else succeeded
-        nodes = [make(n, key=f"key-{n}", place=place_at(2, keep=2)) for n in ids]
+        attempt = self.get(execution_id).attempt
+        nodes = [
+            attempted(make(n, key=f"key-{n}", place=place_at(2, keep=2)), attempt) for n in ids
+        ]
         status = self.both(
             "commit",
             execution_id,

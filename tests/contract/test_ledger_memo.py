@@ -6,11 +6,18 @@ import pytest
 
 from qmtl.models.execution import ExecutionState, NodeState
 from qmtl.orchestrator.execution.ledger import Ledger
-from qmtl.orchestrator.execution.ledger_types import CommitStatus, Held, Started, StartStatus
+from qmtl.orchestrator.execution.ledger_types import (
+    CommitStatus,
+    Held,
+    Source,
+    Started,
+    StartStatus,
+)
 from tests.support.ledgers import (
     DAY_MS,
     ERROR,
     LedgerUnderTest,
+    attempted,
     failed,
     new_execution,
     place_at,
@@ -56,7 +63,10 @@ def held(ledger: Ledger, *keys: str) -> Held:
 
 
 def sources(ledger: Ledger, *keys: str, tenant: str = "acme") -> list[str | None]:
-    return list(ledger.outlook(tenant, "golden_cross", [], keys).sources)
+    """Return the executions that have these results, all by their first attempt."""
+    found = ledger.outlook(tenant, "golden_cross", [], keys).sources
+    assert all(source is None or source.attempt == 1 for source in found)
+    return [None if source is None else source.execution_id for source in found]
 
 
 # --- outlook -----------------------------------------------------------------------------------
@@ -76,6 +86,21 @@ def test_the_latest_execution_that_has_a_result_is_named(ledger: Ledger) -> None
     computed(ledger, "a")
     again = computed(ledger, "a")
     assert sources(ledger, "key-a") == [again]
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_key_tells_the_attempt_whose_record_it_was_noted_for(ledger: Ledger, noted: bool) -> None:
+    execution_id = computed(ledger, "a", "b")
+    ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=False)
+    ledger.start(execution_id, plan_of([["a"]], done=["b"]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
+    again = attempted(succeeded("a", key="key-a" if noted else ""), 2)
+    ledger.commit(execution_id, 0, 0, token, [again], done=True)
+    of_a, of_b = Source(execution_id, 2 if noted else 1), Source(execution_id)
+    found = ledger.outlook("acme", "golden_cross", [], ["key-a", "key-b"]).sources
+    assert list(found) == [of_a, of_b], "a key of before is not that of the record now"
+    assert held(ledger, "key-a", "key-b").known == {"key-a": of_a, "key-b": of_b}
+    assert {n: r.attempt for n, r in ledger.records(execution_id).items()} == {"a": 2, "b": 1}
 
 
 def test_tenants_share_no_results(ledger: Ledger) -> None:
@@ -225,7 +250,7 @@ def test_a_key_that_a_living_shard_computes_is_held_elsewhere(ledger: Ledger) ->
 
 def test_a_key_with_a_result_is_known_to_who_claims(ledger: Ledger) -> None:
     execution_id = computed(ledger, "a")
-    assert held(ledger, "key-a", "key-b") == Held({"key-a": execution_id}, frozenset())
+    assert held(ledger, "key-a", "key-b") == Held({"key-a": Source(execution_id)}, frozenset())
 
 
 def test_a_shard_may_hold_its_own_keys_again(ledger: Ledger) -> None:
@@ -240,7 +265,7 @@ def test_a_start_that_claims_a_shard_holds_its_keys(ledger: Ledger) -> None:
     ledger.create(execution, {})
     keys = ["key-a", "key-b", "key-c", ""]
     found = ledger.start(execution.id, plan_of([["a", "b", "c"]]), lease_s=LONG_S, keys=keys)
-    assert found.held == Held({"key-c": known}, frozenset({"key-b"}))
+    assert found.held == Held({"key-c": Source(known)}, frozenset({"key-b"}))
     assert held(ledger, "key-a").elsewhere == {"key-a"}
 
 
@@ -261,7 +286,7 @@ def test_tenants_hold_nothing_from_each_other(ledger: Ledger) -> None:
 def test_a_commit_replaces_the_mark_by_the_result(ledger: Ledger) -> None:
     execution_id, token = holding(ledger, "key-a")
     ledger.commit(execution_id, 0, 0, token, [succeeded("a", key="key-a")], done=False)
-    assert held(ledger, "key-a") == Held({"key-a": execution_id}, frozenset())
+    assert held(ledger, "key-a") == Held({"key-a": Source(execution_id)}, frozenset())
 
 
 def test_a_failed_node_frees_its_key(ledger: Ledger) -> None:

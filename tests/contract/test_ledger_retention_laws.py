@@ -146,9 +146,10 @@ class Forgetting(RuleBasedStateMachine):
         if not isinstance(execution, Execution) or execution.state is not ExecutionState.PENDING:
             return
         reused = []
-        sources = self.both("outlook", "acme", "s", [], [f"key-{n}" for n in NODES]).sources
-        for node_id, source in zip(NODES, sources, strict=True):
-            record = self.both("records_of", [(source or "", node_id)])[0]
+        named = self.both("outlook", "acme", "s", [], [f"key-{n}" for n in NODES]).sources
+        for node_id, each in zip(NODES, named, strict=True):
+            source = "" if each is None else each.execution_id
+            record = self.both("records_of", [(source, node_id)])[0]
             if known and record is not None and record.state.has_result:
                 taken_over = msgspec.structs.replace(record, state=NodeState.REUSED)
                 reused.append(Reuse(taken_over, source, "", None))

@@ -11,7 +11,13 @@ from qmtl.models.execution import (
     Spent,
 )
 from qmtl.orchestrator.execution.ledger import Ledger
-from qmtl.orchestrator.execution.ledger_types import Claim, ClaimStatus, Held
+from qmtl.orchestrator.execution.ledger_types import (
+    MOST_GIVEN_BACK,
+    Claim,
+    ClaimStatus,
+    Held,
+    Source,
+)
 from tests.support.ledgers import (
     ERROR,
     LONG_S,
@@ -115,6 +121,31 @@ def test_what_does_not_count_any_more_is_not_given_back(ledger: Ledger) -> None:
     assert ledger.claim(execution_id, 0, 0, lease_s=0.0).attempt == 1
 
 
+def test_claims_of_a_shard_are_given_back_so_often_and_no_more(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"], ["b"]]))
+    for _ in range(MOST_GIVEN_BACK + 2):
+        for shard in range(2):
+            claim = ledger.claim(execution_id, 0, shard, lease_s=0.0)
+            if shard == 0:
+                ledger.give_back(execution_id, 0, shard, claim.token)
+    assert [shard.claims for shard in ledger.shards(execution_id)] == [2, MOST_GIVEN_BACK + 2]
+    ledger.give_back(execution_id, 0, 1, claim.token)
+    assert ledger.shards(execution_id)[1].claims == MOST_GIVEN_BACK + 1, "each has its own bound"
+
+
+def test_a_claim_of_an_earlier_attempt_is_not_given_back(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    old = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
+    ledger.cancel(execution_id)
+    ledger.reopen(execution_id, attempt=1, clear=["a"], fresh=False)
+    ledger.start(execution_id, plan_of([["a"]]))
+    new = ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token
+    ledger.give_back(execution_id, 0, 0, old)
+    assert ledger.shards(execution_id)[0].claims == 1
+    ledger.give_back(execution_id, 0, 0, new)
+    assert ledger.shards(execution_id)[0].claims == 0
+
+
 def test_a_shard_tells_the_runtime_that_was_not_planned_for(ledger: Ledger) -> None:
     execution_id = started(ledger, plan_of([["a"], ["b"]], [["c"]]))
     assert not ledger.claim(execution_id, 0, 0, lease_s=0.0).mixed
@@ -135,7 +166,7 @@ def test_a_claim_in_a_mixed_execution_neither_marks_nor_finds_results(ledger: Le
         claim = ledger.claim(execution_id, 0, shard, lease_s=LONG_S, keys=keys, runtime=runtime)
         assert claim.held == Held()
     after = ledger.claim(started(ledger, plan_of([["a"]])), 0, 0, lease_s=LONG_S, keys=keys)
-    assert after.held == Held({"key-a": source}, frozenset())
+    assert after.held == Held({"key-a": Source(source)}, frozenset())
 
 
 def test_a_done_shard_is_done_for_whoever_claims_it(ledger: Ledger) -> None:

@@ -155,3 +155,32 @@ def test_a_retry_of_all_by_one_runtime_is_not_mixed(
     assert (view.mixed, view.runtime) == (False, NEWER)
     assert values(older, TENANT, execution) == before
     assert again(newer, fabric) == {"mean", "spread", "score"}
+
+
+def retried_by(newer: System, older: System, fabric: Fabric) -> None:
+    """Have an execution computed by the one, and its last node again by the other."""
+    execution = trigger(older, TENANT, idempotency_key="retried")
+    fabric.deliver(older)
+    newer.orchestrator.retry_execution(TENANT, execution.id, ["score"])
+    fabric.deliver(newer)
+    assert set(states(newer, execution).values()) == {NodeState.SUCCEEDED}
+
+
+def test_a_plan_does_not_find_what_another_runtime_retried_by_the_key_of_before(
+    older: System, newer: System, fabric: Fabric
+) -> None:
+    retried_by(newer, older, fabric)
+    assert again(older, fabric) == {"mean", "spread"}
+
+
+def test_a_shard_does_not_find_what_another_runtime_retried_by_the_key_of_before(
+    older: System, newer: System, fabric: Fabric
+) -> None:
+    waiting = planned(older, fabric)
+    retried_by(newer, older, fabric)
+    run(waiting, older, older)
+    assert states(older, waiting) == {
+        "mean": NodeState.REUSED,
+        "spread": NodeState.REUSED,
+        "score": NodeState.SUCCEEDED,
+    }

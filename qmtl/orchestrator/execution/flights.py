@@ -54,12 +54,16 @@ class Flights:
         self._elsewhere: frozenset[str] = frozenset()
 
     def take(self, held: Held) -> None:
-        """Take over the results that are known by now, and note what others compute."""
+        """Take over the results that are known by now, and note what others compute.
+
+        A record of another attempt is not the one that was noted under the key.
+        """
         self._elsewhere = held.elsewhere
-        found = [(execution_id, self._node_ids[key]) for key, execution_id in held.known.items()]
+        found = [(source.execution_id, self._node_ids[k]) for k, source in held.known.items()]
         if not found:
             return
-        records = self._ledger.records_of(found)
+        noted = zip(held.known.values(), self._ledger.records_of(found), strict=True)
+        records = [r if r is not None and r.attempt == s.attempt else None for s, r in noted]
         values = self._ledger.values_of(
             [
                 (*place, record.digest or "" if record is not None else "")

@@ -19,8 +19,8 @@ LOOK_S = 1.0  # a cancel is learnt by a renewal, so none waits longer than this 
 class Lease:
     """A claimed shard, renewed while it is entered; make one with ``Leases.of``.
 
-    Where it is left because a server is away, the claim is given back: what ends workers must not
-    be told by what ends servers.
+    Where it is left because a server is away, or was away until it was lost, the claim is given
+    back: what ends workers must not be told by what ends servers.
 
     ``lost`` turns True once the ledger refused a renewal, or could not be reached for as long as
     the lease lasts: whoever computes the shard must then stop.
@@ -35,6 +35,7 @@ class Lease:
         self.shard = shard
         self.token = token
         self._lost = Event()
+        self._unreachable = False
         self.until = 0.0  # by the monotonic clock: how long it lasts at least
 
     @property
@@ -42,8 +43,9 @@ class Lease:
         """Whether the shard is somebody else's by now."""
         return self._lost.is_set()
 
-    def lose(self) -> None:
-        """Note that the ledger refused what this lease's holder sent."""
+    def lose(self, *, unreachable: bool = False) -> None:
+        """Note that the ledger refused what this lease's holder sent, or was away for too long."""
+        self._unreachable = self._unreachable or unreachable
         self._lost.set()
 
     def __enter__(self) -> Self:
@@ -56,7 +58,8 @@ class Lease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leases.leave(self, give_back=isinstance(error, Unavailable))
+        away = self._unreachable or isinstance(error, Unavailable)
+        self._leases.leave(self, give_back=away)
 
 
 class Leases:
@@ -131,7 +134,9 @@ class Leases:
                 lease.execution_id, lease.stage, lease.shard, lease.token, lease_s=self.lease_s
             )
         except Unavailable:
-            renewed = asked < lease.until
+            if asked >= lease.until:
+                lease.lose(unreachable=True)
+            return
         except Exception:  # this thread keeps every lease of the process, and nothing restarts it
             log.exception("A lease of execution %s could not be renewed.", lease.execution_id)
             renewed = asked < lease.until

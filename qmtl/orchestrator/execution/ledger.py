@@ -103,7 +103,7 @@ class Ledger(Protocol):
         """Return what is known of nodes, call keys of a tenant, and workers; one round trip.
 
         An empty key has no result. A source that is named had the result when it was noted; its
-        records and values may be gone.
+        records and values may be gone, or be of a later attempt.
         """
 
     def learn(self, tenant: str, strategy: str, cost_us: Mapping[str, int]) -> None:
@@ -232,7 +232,8 @@ class Ledger(Protocol):
         """Count a claim no more (``Claim.attempt``), since a server that was away ended it.
 
         Its lease runs out by itself. Once a token; also where somebody else has claimed the shard
-        since, but not where a node of it was committed.
+        since, but not where a node of it was committed, nor under a later attempt. A shard's claims
+        are given back ``MOST_GIVEN_BACK`` times: what always meets a server that is away ends too.
         """
 
     def hold(

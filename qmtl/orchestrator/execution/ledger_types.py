@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from qmtl.models.execution import (
     NodeRecord,
     Priority,
 )
 from qmtl.orchestrator.execution.pinned import Pinned
+
+MOST_GIVEN_BACK = 20  # claims of a shard: one that each time meets a server away must end too
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +76,26 @@ class StartStatus(StrEnum):
     STALE = "STALE"  # it is not PENDING any more; nothing was written
 
 
+class Source(NamedTuple):
+    """An execution that has a result, and the attempt of the record that it had it by.
+
+    A record of another attempt may be of another runtime, so of another call key.
+    """
+
+    execution_id: str
+    attempt: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What is known of call keys that a shard was about to compute, by key.
 
     Attributes:
-        known: Keys with a result by now, and the execution that has it.
+        known: Keys with a result by now, and which execution has it.
         elsewhere: Keys that a living shard of another execution computes.
     """
 
-    known: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Source] = field(default_factory=dict)
     elsewhere: frozenset[str] = frozenset()
 
 
@@ -223,11 +236,11 @@ class Outlook:
     """What is known before a plan is made.
 
     Attributes:
-        sources: For each key that was asked for: an execution that has its result, or None.
+        sources: For each key that was asked for: which execution has its result, or None.
         cost_us: For each node that was asked for: what it took lately in microseconds, or None.
         slots: How many shards living workers run at once; 0 where none told it.
     """
 
-    sources: Sequence[str | None]
+    sources: Sequence[Source | None]
     cost_us: Sequence[int | None]
     slots: int = 0

@@ -15,7 +15,7 @@ from qmtl.orchestrator.execution.histories import HistoryReader
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.keys import input_keys
 from qmtl.orchestrator.execution.ledger import Ledger
-from qmtl.orchestrator.execution.ledger_types import HistoryPlace, Reuse
+from qmtl.orchestrator.execution.ledger_types import HistoryPlace, Reuse, Source
 from qmtl.orchestrator.execution.places import places_of
 from qmtl.orchestrator.execution.planning import Planner
 from qmtl.orchestrator.execution.recent import Recents, Work
@@ -121,17 +121,20 @@ class Preparation:
             return pins, windows, ()
         return pins, windows, self._histories.lookups(execution, work.shape.specs, spec)
 
-    def _found(self, execution: Execution, sources: Mapping[str, str]) -> list[Reuse]:
-        """Return what can be taken over from the executions that the memo names."""
-        asked = [(source, node_id) for node_id, source in sources.items()]
+    def _found(self, execution: Execution, sources: Mapping[str, Source]) -> list[Reuse]:
+        """Return what can be taken over from the executions that the memo names.
+
+        A record of another attempt is not the one that was noted under the key.
+        """
+        asked = [(source.execution_id, node_id) for node_id, source in sources.items()]
         records = self._ledger.records_of(asked) if asked else []
         return [
             Reuse(
                 replace(record, state=NodeState.REUSED, attempt=execution.attempt, logs=""),
-                source,
+                source.execution_id,
             )
-            for (source, _), record in zip(asked, records, strict=True)
-            if record is not None and record.state.has_result
+            for source, record in zip(sources.values(), records, strict=False)
+            if record is not None and record.state.has_result and record.attempt == source.attempt
         ]
 
 

@@ -109,6 +109,21 @@ def test_a_claim_that_an_outage_ended_is_given_back_when_the_ledger_answers(
     assert asked == 3
 
 
+def test_a_claim_whose_lease_ran_out_while_the_server_was_away_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = memory_ledger().ledger
+
+    def away(*_: object, **__: object) -> bool:
+        raise Unavailable("redis", "It is away.")
+
+    monkeypatch.setattr(ledger, "renew", away)
+    with claimed(ledger) as lease:
+        lease.until = time.monotonic()
+        assert comes(lease)
+    assert eventually(lambda: ledger.shards(lease.execution_id)[0].claims == 0)
+
+
 @pytest.mark.parametrize("error", [None, ValueError("Of the shard.")])
 def test_no_other_claim_is_given_back(error: Exception | None) -> None:
     ledger = memory_ledger().ledger

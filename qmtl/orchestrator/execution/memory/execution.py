@@ -18,6 +18,7 @@ from qmtl.models.execution import (
     Spent,
 )
 from qmtl.orchestrator.execution.ledger_types import (
+    MOST_GIVEN_BACK,
     AdvanceStatus,
     Claim,
     ClaimStatus,
@@ -46,7 +47,7 @@ class Shard:
     lease_ends_ms: int = 0
     claimed_ms: int | None = None
     claims: int = 0  # since a node of it was committed, without those that were given back
-    given_back: set[int] = field(default_factory=set)  # tokens
+    given_back: set[int] = field(default_factory=set)  # tokens, MOST_GIVEN_BACK at most
     runtime: str = ""  # of a worker that took it, where that is not the plan's
     done_ms: int | None = None
     spent: Spent | None = None
@@ -75,6 +76,7 @@ class LiveExecution:
     kept_on: bool = False  # its retention is over, and it is kept since its line lacks its repair
     plan: Plan | None = None
     token: int = 0
+    reopened_token: int = 0  # tokens up to it are of earlier attempts
     ended_by: tuple[int, int, int] | None = None  # stage, shard and token of the last commit
     shards: dict[tuple[int, int], Shard] = field(default_factory=dict)
     records: dict[str, NodeRecord] = field(default_factory=dict)
@@ -153,6 +155,7 @@ class LiveExecution:
         self.shards = {}
         self.ended_by = None
         self.token += 1
+        self.reopened_token = self.token
         self.returned = 0
         self.ready_ms = None
         self.landed = False
@@ -200,6 +203,15 @@ class LiveExecution:
             again=again,
             mixed=self.execution.mixed,
         )
+
+    def give_back(self, stage: int, shard: int, token: int) -> None:
+        """Count a claim of this attempt no more, once a token, and so often a shard."""
+        given = self.shards.get((stage, shard))
+        if given is None or not given.claims or token <= self.reopened_token:
+            return
+        if token not in given.given_back and len(given.given_back) < MOST_GIVEN_BACK:
+            given.given_back.add(token)
+            given.claims -= 1
 
     def owned(self, stage: int, shard: int, token: int) -> Shard | None:
         """Return the shard where this is its latest token and the execution is running."""

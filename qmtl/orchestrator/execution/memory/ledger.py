@@ -27,6 +27,7 @@ from qmtl.orchestrator.execution.ledger_types import (
     MostOpen,
     NodeCommit,
     Reuse,
+    Source,
     Started,
     StartStatus,
 )
@@ -196,10 +197,8 @@ class MemoryLedger(MemoryReads):
     def give_back(self, execution_id: str, stage: int, shard: int, token: int) -> None:
         with self._lock:
             known = self._live.get(execution_id)
-            given = None if known is None else known.shards.get((stage, shard))
-            if given is not None and given.claims and token not in given.given_back:
-                given.given_back.add(token)
-                given.claims -= 1
+            if known is not None:
+                known.give_back(stage, shard, token)
 
     def hold(
         self, execution_id: str, stage: int, shard: int, token: int, keys: Sequence[str]
@@ -273,7 +272,8 @@ class MemoryLedger(MemoryReads):
             tally["computed"] += record.state in _COMPUTED
             tally[reused_as] += record.state is NodeState.REUSED
             if record.state.has_result and node.key:
-                self._memo.note(execution.tenant, node.key, execution.id, now)
+                source = Source(execution.id, record.attempt)
+                self._memo.note(execution.tenant, node.key, source, now)
             elif node.key and mark is not None:
                 self._memo.free(execution.tenant, node.key, mark)
             if node.place and not execution.adhoc:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from qmtl.orchestrator.execution.ledger_types import Held
+from qmtl.orchestrator.execution.ledger_types import Held, Source
 
 GENERATIONS = 3  # that are read
 
@@ -29,11 +29,11 @@ class Memo:
     def __init__(self, is_alive: Callable[[Mark, int], bool], ttl_ms: int) -> None:
         self._is_alive = is_alive
         self._generation_ms = ttl_ms / 2
-        self._results: dict[tuple[str, str], tuple[str, int]] = {}
+        self._results: dict[tuple[str, str], tuple[Source, int]] = {}
         self._marks: dict[tuple[str, str], Mark] = {}
 
-    def source(self, tenant: str, key: str, now_ms: int) -> str | None:
-        """Return the execution that has the result."""
+    def source(self, tenant: str, key: str, now_ms: int) -> Source | None:
+        """Return which execution has the result."""
         found = self._results.get((tenant, key))
         if found is None or found[1] <= self._generation(now_ms) - GENERATIONS:
             return None
@@ -42,9 +42,9 @@ class Memo:
     def _generation(self, now_ms: int) -> int:
         return int(now_ms // self._generation_ms)
 
-    def note(self, tenant: str, key: str, execution_id: str, now_ms: int) -> None:
+    def note(self, tenant: str, key: str, source: Source, now_ms: int) -> None:
         """Note that an execution has the result."""
-        self._results[tenant, key] = (execution_id, self._generation(now_ms))
+        self._results[tenant, key] = (source, self._generation(now_ms))
         self._marks.pop((tenant, key), None)
 
     def free(self, tenant: str, key: str, mark: Mark) -> None:
@@ -54,7 +54,7 @@ class Memo:
 
     def hold(self, tenant: str, mark: Mark | None, keys: Sequence[str], now_ms: int) -> Held:
         """Return what need not be computed, and mark the other keys unless ``mark`` is None."""
-        known: dict[str, str] = {}
+        known: dict[str, Source] = {}
         elsewhere: set[str] = set()
         for key in filter(None, keys):
             held = self._marks.get((tenant, key))

@@ -20,7 +20,7 @@ from qmtl.models.execution import (
     ShardRecord,
     Spent,
 )
-from qmtl.orchestrator.execution.ledger_types import HistoryPlace, NodeCommit, Reuse
+from qmtl.orchestrator.execution.ledger_types import HistoryPlace, NodeCommit, Reuse, Source
 
 INLINE = b"i"  # first byte of a value that stands in place
 APART = b"r"  # first byte of the address of one that does not
@@ -197,6 +197,12 @@ def replaced_points(node_id: str, bucket_ms: int, points: Iterable[bytes]) -> li
                 HistoryPoint(bucket_ms=bucket_ms, execution_id=execution_id, digest=digest)
             )
     return found[::-1]
+
+
+def source_from(entry: bytes) -> Source:
+    """Read an entry of the memo: ``id``, or ``id@attempt`` of a later attempt than the first."""
+    execution_id, _, attempt = entry.decode().partition("@")
+    return Source(execution_id, int(attempt or 1))
 
 
 def shards_from(fields: Fields, *, now_ms: int) -> list[ShardRecord]:

@@ -47,6 +47,7 @@ from qmtl.common.timeline import MILLISECOND
 from qmtl.models.execution import ErrorRecord, Execution, ExecutionState, Plan, Priority, Spent
 from qmtl.orchestrator.execution.asked import asked_for
 from qmtl.orchestrator.execution.ledger_types import (
+    MOST_GIVEN_BACK,
     AdvanceStatus,
     Claim,
     ClaimStatus,
@@ -267,7 +268,7 @@ class RedisLedger(RedisReads):
 
     @translated()
     def give_back(self, execution_id: str, stage: int, shard: int, token: int) -> None:
-        self._give_back.run(self._exec(execution_id), stage, shard, token)
+        self._give_back.run(self._exec(execution_id), stage, shard, token, MOST_GIVEN_BACK)
 
     @translated()
     def hold(
@@ -359,8 +360,9 @@ def _packed_keys(keys: Sequence[str]) -> bytes:
 
 def _held(found: Sequence[Sequence[bytes]]) -> Held:
     known, elsewhere = found
+    pairs = zip(known[::2], known[1::2], strict=True)
     return Held(
-        known={k.decode(): v.decode() for k, v in zip(known[::2], known[1::2], strict=True)},
+        known={key.decode(): documents.source_from(entry) for key, entry in pairs},
         elsewhere=frozenset(key.decode() for key in elsewhere),
     )
 

@@ -127,7 +127,7 @@ class RedisReads:
         found = iter(known)
         sources = [next(found) if key else None for key in keys]
         return Outlook(
-            sources=[None if source is None else source.decode() for source in sources],
+            sources=[None if s is None else documents.source_from(s) for s in sources],
             cost_us=[None if cost is None else int(cost) for cost in costs],
             slots=int(slots),
         )

@@ -6,7 +6,7 @@
 --        9 the claimer's runtime where it is not the plan's, else ''
 -- Reply  {'GONE'}, {'DONE'}, {'BUSY'}, or {'RUN', token, claims of it since a node of it was
 --        committed, 1 where it was claimed before, 1 where the execution is mixed,
---        {key, execution, ...} with a result, {key, ...} that other shards compute}
+--        {key, entry, ...} with a result (memo.lua), {key, ...} that other shards compute}
 
 local key, now = KEYS[1], now_ms()
 local execution = redis.call('HMGET', key, 'state', 'stage', 'expires', 'tenant', 'mixed')

@@ -3,7 +3,7 @@
 -- KEYS   1 execution
 -- ARGV   1 cell  2 execution id  3 stage  4 shard  5 token  6 packed call keys
 --        7 ms for which results are known
--- Reply  {{key, execution, ...} with a result, {key, ...} that other shards compute}; nothing is
+-- Reply  {{key, entry, ...} with a result (memo.lua), {key, ...} that other shards compute}; nothing is
 --        marked where the shard has another token or the execution is not RUNNING
 
 local name = ARGV[3] .. ':' .. ARGV[4]

@@ -1,7 +1,8 @@
 -- Results by call key, and marks of the keys that a shard computes.
 --
--- memo:{tenant}:{generation} is a hash call key -> execution that has the result: one command
--- writes a thousand. Two generations are as long as results are to be known at least, so they are
+-- memo:{tenant}:{generation} is a hash call key -> execution that has the result, 'id@attempt' where
+-- its record is of a later attempt than the first: one command writes a thousand. A key names a
+-- result only while the record is of that attempt, as another may be of another runtime. Two generations are as long as results are to be known at least, so they are
 -- known for up to half as long again; the fourth one back is dropped, freed in the background.
 --
 -- marks:{tenant}:{hour} is a hash call key -> 'execution:stage:shard:token', of the hour in which
@@ -16,7 +17,7 @@ local function memo_key(tenant, ttl_ms, now, back)
   return CELL .. 'memo:' .. tenant .. ':' .. digits(generation)
 end
 
--- Return the execution that has the result of each key, false where none has.
+-- Return the entry of each key, false where it has none.
 local function results_of(tenant, keys, ttl_ms, now)
   local found = read_fields(memo_key(tenant, ttl_ms, now, 0), keys)
   for back = 1, GENERATIONS - 1 do
@@ -37,7 +38,7 @@ local function results_of(tenant, keys, ttl_ms, now)
   return found
 end
 
--- Note the execution that has results: key, execution, key, execution, ...
+-- Note entries: key, entry, key, entry, ...
 local function note_results(tenant, noted, ttl_ms, now)
   local current = memo_key(tenant, ttl_ms, now, 0)
   write_chunks('HSET', current, noted)
@@ -63,7 +64,7 @@ local function is_alive(mark, now)
   return shard[1] == token and not shard[2] and tonumber(shard[3]) > now
 end
 
--- Return the keys with a result, each with its execution, and the keys that a living shard other
+-- Return the keys with a result, each with its entry, and the keys that a living shard other
 -- than mark's computes; mark the others, unless mark is nil.
 local function hold(tenant, mark, keys, ttl_ms, now)
   local known, elsewhere, free = {}, {}, {}

@@ -76,14 +76,15 @@ local function count(kinds, letters)
 end
 
 -- Note results by call key; a key whose node has none is free again where the mark is ours.
-local function note_keys(id, tenant, new, mark, ttl_ms, now)
+local function note_keys(id, attempt, tenant, new, mark, ttl_ms, now)
   local noted, freed = {}, {}
+  local entry = attempt == '1' and id or id .. '@' .. attempt
   for index, key in ipairs(new.keys) do
     if key ~= '' then
       local kind = string.byte(new.kinds, index)
       if kind == 83 or kind == 82 then
         noted[#noted + 1] = key
-        noted[#noted + 1] = id
+        noted[#noted + 1] = entry
       else
         freed[#freed + 1] = key
       end
@@ -107,6 +108,7 @@ end
 -- Write what is new, one outbox entry that lists it, and the counts; call it with some.
 local function write_nodes(id, tenant, line, histories, new, reused_as, mark, ttl_ms, now)
   local key = CELL .. 'exec:' .. id
+  local attempt = digits(cmsgpack.unpack(new.records[2])[3]) -- all of one call are of one attempt
   write_chunks('HSET', key .. ':nodes', new.records)
   write_chunks('HSET', key .. ':values', new.values)
   local gaps = string.find(new.kinds, '[FN]')
@@ -131,7 +133,7 @@ local function write_nodes(id, tenant, line, histories, new, reused_as, mark, tt
       end
     end
   end
-  note_keys(id, tenant, new, mark, ttl_ms, now)
+  note_keys(id, attempt, tenant, new, mark, ttl_ms, now)
   redis.call('HINCRBY', key, 'done', #new.ids)
   redis.call('HINCRBY', key, 'results', count(new.kinds, '[SR]'))
   local tallies = CELL .. 'tallies:' .. tenant
@@ -145,7 +147,7 @@ local function write_nodes(id, tenant, line, histories, new, reused_as, mark, tt
   local entry = redis.call(
     'XADD', CELL .. 'outbox', '*',
     'tenant', tenant, 'execution', id, 'nodes', table.concat(new.ids, ','),
-    'attempt', digits(cmsgpack.unpack(new.records[2])[3]) -- all of one call are of one attempt
+    'attempt', attempt
   )
   redis.call('HSET', key, 'entry', entry)
 end

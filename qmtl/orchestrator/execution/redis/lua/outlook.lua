@@ -3,7 +3,7 @@
 -- KEYS   1 costs of a strategy's nodes, without their generation
 -- ARGV   1 cell  2 tenant  3 packed call keys  4 packed node ids  5 ms for which results are known
 --        6 ms for which costs are known at least
--- Reply  {execution of each key, ...}, {microseconds of each node, ...}, shards at once; nil where
+-- Reply  {entry of each key (memo.lua), ...}, {microseconds of each node, ...}, shards at once; nil where
 --        there is none
 
 local keys, ids = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])

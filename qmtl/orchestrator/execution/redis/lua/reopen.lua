@@ -59,11 +59,12 @@ redis.call(
   'HDEL', key, 'stage', 'began', 'started', 'ended', 'error', 'returned', 'ready',
   'starter', 'starter_token', 'mover', 'ender', 'landed', 'kept_on'
 )
-redis.call('HINCRBY', key, 'token', 1)
+local token = redis.call('HINCRBY', key, 'token', 1) -- those up to it are of earlier attempts
 redis.call('HINCRBY', key, 'results', 0 - results) -- negated, 0 would be '-0', no integer
 redis.call(
   'HSET', key, 'state', 'PENDING', 'attempt', digits(tonumber(ARGV[4]) + 1), 'fresh', ARGV[5],
   'done', kept, 'opened', digits(now), 'reopener', ARGV[3],
+  'reopened_token', digits(token),
   'expires', lasts ~= '' and digits(now + tonumber(lasts)) or ''
 )
 if line ~= '' then

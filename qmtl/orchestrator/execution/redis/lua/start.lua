@@ -10,7 +10,7 @@
 --        11 packed nodes  12 ms for which results are known by their key
 --        13 how many had left its line when it was planned, '' for any number
 --        14 packed call keys that the only shard holds  15.. records and no values (nodes.lua)
--- Reply  {'STARTED', started ms, token or 0, {key, execution, ...} with a result, {key, ...} that
+-- Reply  {'STARTED', started ms, token or 0, {key, entry, ...} with a result, {key, ...} that
 --        other shards compute}, {'ENDED', started ms, 0, {}, {}}; or, with nothing written:
 --        {'STALE'}, {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a value is not there,
 --        or is another one)
