@@ -6,7 +6,7 @@ Pure: whoever calls it has read the windows of the sources, the histories and th
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qmtl.common.recent import Recent
 from qmtl.common.timeline import MILLISECOND, floor_bucket
@@ -19,7 +19,7 @@ from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
 PAYS = 0.8  # of the time as one shard: what is left of it when several are worth their messages
-SEARCH_US = 20  # what searching another cut costs a node: a kept one may lose as much
+SEARCH_US = 10  # what searching another cut costs a node: a kept one may lose as much, in all
 NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
 
 
@@ -60,6 +60,7 @@ def latest_visible_ms(source: SourceSpec, key: WindowKey) -> int:
 class _Cut:
     stages: Stages
     looseness: float  # what it took over the least that anything could, when it was made
+    lost_us: float = 0.0  # what it took more than that since, over all plans
 
 
 class Planner:
@@ -149,10 +150,13 @@ class Planner:
             return ((open_,),)
         key = shape.name, slots, open_ if there else None
         kept = self._cuts.get(key)
-        if kept is None or work.loses_us(kept) > SEARCH_US * len(open_):
+        lost_us = 0.0 if kept is None else kept.lost_us + work.loses_us(kept)
+        if kept is None or lost_us > SEARCH_US * len(open_):
             stages = work.cut(shape)
             kept = _Cut(stages, work.taken_us(stages) / work.least_us)
             self._cuts.keep(key, kept)
+        elif lost_us > kept.lost_us:
+            self._cuts.keep(key, replace(kept, lost_us=lost_us))
         return kept.stages
 
 
@@ -196,7 +200,7 @@ class _Work:
 
     def loses_us(self, kept: _Cut) -> float:
         """Return what a kept cut takes more than it would if it were as tight as it was."""
-        return self.taken_us(kept.stages) - kept.looseness * self.least_us
+        return max(0.0, self.taken_us(kept.stages) - kept.looseness * self.least_us)
 
 
 def estimated_us(cost_us: int) -> int:

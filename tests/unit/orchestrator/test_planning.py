@@ -170,6 +170,20 @@ def test_a_cut_serves_again_while_it_loses_less_than_another_search_takes() -> N
     assert stages(1, 1, 1, 900_000) != first
 
 
+def test_a_cut_that_loses_a_little_each_time_is_searched_again_once_it_adds_up() -> None:
+    shape = shape_of(GOLDEN)
+    planner = Planner(Fabric(2, crossing_us=MILLISECOND_US))
+
+    def stages(*cost_us: int) -> Stages:
+        windows = dict.fromkeys(shape.sources, D)
+        return planner.plan(shape, as_of_ns=NOON, windows=windows, pins=(), cost_us=cost_us).stages
+
+    first = stages(50_000, 50_000, 50_000, 50_000)
+    found = [stages(50_020, 50_000, 50_020, 50_000) for _ in range(20)]
+    assert found[0] is first
+    assert found[-1] is not first
+
+
 def test_a_stage_has_as_many_shards_as_living_workers_run_at_once() -> None:
     shape = shape_of(APART)
     windows = dict.fromkeys(shape.sources, D)
