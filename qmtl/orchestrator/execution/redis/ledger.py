@@ -34,6 +34,7 @@ belongs to the same answer is given again.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -143,6 +144,7 @@ class RedisLedger(RedisReads):
             arguments += (variable, points)
         found = self._create.run(self._exec(execution.id), *arguments)
         if found == [b"NEW"]:
+            self._created.keep((execution.tenant, execution.id), time.monotonic())
             return execution, True
         if found[0] in {b"OVERLOADED", b"TENANT"}:
             raise overloaded(execution.tenant, of_tenant=found == [b"TENANT"])

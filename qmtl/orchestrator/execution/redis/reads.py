@@ -33,6 +33,8 @@ from qmtl.orchestrator.execution.refusals import unknown
 
 MOST_NODES = 20_000  # over all shapes that are kept; a node takes one or two kilobytes
 BLOCK_S = 1.0  # longest wait inside the server
+BELL_TELLS_S = 30.0  # after an execution was created; the bell of its end is there for twice that
+MOST_CREATED = 1_000  # that are remembered for it
 TALLIES = ("computed", "reused", "waited")
 
 
@@ -50,6 +52,7 @@ class RedisReads:
         timeout_s = client.get_connection_kwargs().get("socket_timeout")
         self._block_s = min(BLOCK_S, timeout_s / 2) if timeout_s else BLOCK_S
         self._shapes: Recent[tuple[PlannedNode, ...]] = Recent(MOST_NODES, len)
+        self._created: Recent[float] = Recent(MOST_CREATED, lambda _: 1)
         self._outlook = CellScript(client, keys.prefix, "outlook", "memo", "costs", "offers")
         self._histories = CellScript(client, keys.prefix, "histories")
         self._shard_facts = CellScript(client, keys.prefix, "shard_facts")
@@ -76,11 +79,16 @@ class RedisReads:
     def wait(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
         ends = time.monotonic() + timeout_s
         bell = self._exec(execution_id, "bell")
+        # Of one that was just created here the bell tells all: the state need not be read before.
+        created = self._created.get((tenant, execution_id))
+        known = created is not None and time.monotonic() - created < BELL_TELLS_S
         while True:
-            found = self.get(tenant, execution_id)
             left_s = ends - time.monotonic()
-            if found.state.ended or left_s <= 0:
-                return found
+            if not known or left_s <= 0:
+                found = self.get(tenant, execution_id)
+                if found.state.ended or left_s <= 0:
+                    return found
+            known = False
             # Short waits inside the server: a reply that took longer would look like a dead one.
             # The bell is moved onto itself, so that it rings for all who wait.
             wait_s: Any = max(0.001, min(left_s, self._block_s))  # declared as a whole number
