@@ -19,7 +19,7 @@ from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
 PAYS = 0.8  # of the time as one shard: what is left of it when several are worth their messages
-SEARCH_US = 10  # what searching another cut costs a node: a kept one may lose as much, in all
+SEARCH_US = 20  # what searching another cut costs a node: a kept one may lose as much, in all
 NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
 
 

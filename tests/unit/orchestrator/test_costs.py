@@ -63,9 +63,10 @@ def test_a_crossing_is_learnt_within_bounds() -> None:
     assert slow == {CROSSING: 5_000 + round(0.3 * (MOST_CROSSING_US - 5_000))}
 
 
-def test_the_first_crossing_that_is_measured_counts_whole() -> None:
+def test_the_first_crossing_that_is_measured_counts_like_any_other() -> None:
     unmeasured = replace(PLAN, crossing_us=CROSSING_US)
-    assert crossing_learnt(unmeasured, 0, shards(10, 35)) == {CROSSING: 15_000}
+    more = round(0.3 * (15_000 - CROSSING_US))
+    assert crossing_learnt(unmeasured, 0, shards(10, 35)) == {CROSSING: CROSSING_US + more}
 
 
 def test_a_plan_without_chords_teaches_nothing_of_crossings() -> None:
