@@ -1,5 +1,7 @@
 """Plans of tiny strategies; the names below the pictures are bindings."""
 
+from collections.abc import Callable
+
 import pytest
 
 from qmtl.common.errors import UnknownTarget
@@ -157,27 +159,29 @@ def test_what_is_there_runs_in_no_shard() -> None:
     assert planned(GOLDEN, there=everything).stages == ()
 
 
-def test_a_cut_serves_again_while_it_loses_less_than_another_search_takes() -> None:
+def planned_again() -> Callable[..., Stages]:
+    """Return what plans one shape with one planner, by the cost of each node."""
     shape = shape_of(GOLDEN)
-    planner = Planner(Fabric(2, crossing_us=MILLISECOND_US))
+    planner, windows = (
+        Planner(Fabric(2, crossing_us=MILLISECOND_US)),
+        dict.fromkeys(shape.sources, D),
+    )
 
     def stages(*cost_us: int) -> Stages:
-        windows = dict.fromkeys(shape.sources, D)
         return planner.plan(shape, as_of_ns=NOON, windows=windows, pins=(), cost_us=cost_us).stages
 
+    return stages
+
+
+def test_a_cut_serves_again_while_it_loses_less_than_another_search_takes() -> None:
+    stages = planned_again()
     first = stages(50_000, 50_000, 50_000, 50_000)
     assert stages(50_010, 49_990, 50_020, 50_000) is first
     assert stages(1, 1, 1, 900_000) != first
 
 
 def test_a_cut_that_loses_a_little_each_time_is_searched_again_once_it_adds_up() -> None:
-    shape = shape_of(GOLDEN)
-    planner = Planner(Fabric(2, crossing_us=MILLISECOND_US))
-
-    def stages(*cost_us: int) -> Stages:
-        windows = dict.fromkeys(shape.sources, D)
-        return planner.plan(shape, as_of_ns=NOON, windows=windows, pins=(), cost_us=cost_us).stages
-
+    stages = planned_again()
     first = stages(50_000, 50_000, 50_000, 50_000)
     found = [stages(50_020, 50_000, 50_020, 50_000) for _ in range(20)]
     assert found[0] is first
