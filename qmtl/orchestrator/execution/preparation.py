@@ -133,7 +133,7 @@ class Preparation:
                 replace(record, state=NodeState.REUSED, attempt=execution.attempt, logs=""),
                 source.execution_id,
             )
-            for source, record in zip(sources.values(), records, strict=False)
+            for source, record in zip(sources.values(), records, strict=True)
             if record is not None and record.state.has_result and record.attempt == source.attempt
         ]
 
