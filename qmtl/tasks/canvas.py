@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 from celery import Celery, chord, signature
@@ -10,13 +11,15 @@ from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 
 from qmtl.common.errors import Unavailable
-from qmtl.common.redis.connection import translated
+from qmtl.common.redis.connection import connect, translated
 from qmtl.models.execution import Priority
 from qmtl.tasks.app import BEGINNING, NODES, PRIORITIES
+from qmtl.tasks.template import MessageTemplate
 
 CARRY_OUT = "qmtl.control.carry_out"
 ADVANCE = "qmtl.nodes.advance"
 RUN_SHARD = "qmtl.nodes.run_shard"
+BROKER_TIMEOUT_S = 2.0  # for a copy of a message; then it is sent as Celery sends it
 
 
 class CeleryDispatcher:
@@ -24,10 +27,14 @@ class CeleryDispatcher:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._broker = cache(
+            partial(connect, app.conf.broker_url, timeout_s=BROKER_TIMEOUT_S, retries=0)
+        )
+        self._templates: dict[int, MessageTemplate] = {}  # of advances, by level
 
     def submission(self, tenant: str, submission_id: str) -> None:
         """Send a submission to the control worker."""
-        self._send(self._signature(CARRY_OUT, tenant, submission_id))
+        self._send(self._signature(CARRY_OUT, _level(Priority.NORMAL), tenant, submission_id))
 
     def advance(
         self,
@@ -38,11 +45,12 @@ class CeleryDispatcher:
         priority: Priority = Priority.NORMAL,
     ) -> None:
         """Send an advance to a node worker."""
-        self._send(
-            self._signature(
-                ADVANCE, tenant, execution_id, stage, priority=priority, beginning=stage == 0
-            )
-        )
+        level = _level(priority, beginning=stage == 0)
+        try:
+            template = self._template(level)
+            self._push(template.place, template.message(tenant, execution_id, stage))
+        except Exception:  # noqa: BLE001 - Celery knows how to try again, and what to say
+            self._send(self._signature(ADVANCE, level, tenant, execution_id, stage))
 
     def shards(
         self,
@@ -58,11 +66,9 @@ class CeleryDispatcher:
         A single shard has the advance as its callback: there is nothing to count, and Celery counts
         a chord of one before it sends it, which takes twenty seconds where the server is away.
         """
-        header = [
-            self._signature(RUN_SHARD, tenant, execution_id, stage, k, priority=priority)
-            for k in shards
-        ]
-        body = self._signature(ADVANCE, tenant, execution_id, stage + 1, priority=priority)
+        level = _level(priority)
+        header = [self._signature(RUN_SHARD, level, tenant, execution_id, stage, k) for k in shards]
+        body = self._signature(ADVANCE, level, tenant, execution_id, stage + 1)
         if len(header) == 1:
             self._send(header[0], link=body)
         else:
@@ -81,14 +87,16 @@ class CeleryDispatcher:
         except OperationalError as error:
             raise Unavailable("broker", f"The broker does not answer: {error}.") from error
 
-    def _signature(
-        self,
-        task: str,
-        *args: str | int,
-        priority: Priority = Priority.NORMAL,
-        beginning: bool = False,
-    ) -> Signature:
-        level = PRIORITIES[priority] + (BEGINNING if beginning else 0)
+    def _push(self, place: str, message: bytes) -> None:
+        self._broker().lpush(place, message)
+
+    def _template(self, level: int) -> MessageTemplate:
+        template = self._templates.get(level)
+        if template is None:
+            template = self._templates[level] = MessageTemplate(self._app, ADVANCE, level)
+        return template
+
+    def _signature(self, task: str, level: int, *args: str | int) -> Signature:
         return signature(task, args=args, immutable=True, app=self._app, priority=level)
 
     def _send(self, message: Signature, *, link: Signature | None = None) -> None:
@@ -97,3 +105,7 @@ class CeleryDispatcher:
                 message.apply_async(ignore_result=True, link=link)
         except OperationalError as error:
             raise Unavailable("broker", f"The broker does not take messages: {error}.") from error
+
+
+def _level(priority: Priority, *, beginning: bool = False) -> int:
+    return PRIORITIES[priority] + (BEGINNING if beginning else 0)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
         QoS: Any
         pool: Any
+        sep: str  # between a queue's name and a priority
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
         def _create_client(self, asynchronous: bool = False) -> Any: ...

@@ -1,13 +1,23 @@
-"""What the dispatcher knows of the broker's queues; nobody takes these messages."""
+"""What the dispatcher sends to the broker's queues and knows of them; nobody takes it."""
 
 from __future__ import annotations
 
-import pytest
+import json
+import socket
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
+import pytest
+import redis
+from celery import signature
+
+from qmtl.common.errors import Unavailable
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Priority
 from qmtl.tasks.app import make_app
-from qmtl.tasks.canvas import CeleryDispatcher
+from qmtl.tasks.canvas import ADVANCE, CeleryDispatcher
 
 
 @pytest.fixture
@@ -27,3 +37,38 @@ def test_messages_that_wait_are_counted_over_all_priorities(dispatcher: CeleryDi
 def test_what_waits_for_the_control_worker_does_not_count(dispatcher: CeleryDispatcher) -> None:
     dispatcher.submission("acme", "s")
     assert dispatcher.queued() == 0
+
+
+def sent(settings: Settings, send: Callable[[], object]) -> dict[str, Any]:
+    """Return the message that appears in the queues, and where, without what differs each time."""
+    client = redis.Redis.from_url(settings.broker_url)
+    pattern = f"{{{settings.cell}}}:nodes*"
+    known = {key: client.llen(key) for key in client.scan_iter(pattern)}
+    send()
+    (key,) = [k for k in client.scan_iter(pattern) if client.llen(k) > known.get(k, 0)]
+    message: dict[str, Any] = json.loads(client.lindex(key, 0))
+    client.close()
+    headers, properties = message["headers"], message["properties"]
+    assert headers.pop("id") == headers.pop("root_id") == properties.pop("correlation_id")
+    for each in ("delivery_tag", "reply_to"):
+        properties.pop(each)
+    message["body"] = json.loads(b64decode(message["body"]))
+    return message | {"key": key}
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_an_advance_is_the_message_that_celery_would_send(settings: Settings, stage: int) -> None:
+    app = make_app(settings)
+    ours = sent(settings, lambda: CeleryDispatcher(app).advance("acme", "e", stage))
+    arguments = {"args": ("acme", "e", stage), "immutable": True, "app": app}
+    level = 3 if stage == 0 else 2
+    usual = signature(ADVANCE, priority=level, **arguments)
+    assert ours == sent(settings, lambda: usual.apply_async(ignore_result=True))
+
+
+def test_an_advance_that_no_broker_takes_is_told(settings: Settings) -> None:
+    with socket.socket() as silent:  # bound, and nobody listens
+        silent.bind(("127.0.0.1", 0))
+        away = replace(settings, broker_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        with pytest.raises(Unavailable, match="broker"):
+            CeleryDispatcher(make_app(away)).advance("acme", "e", 0)
