@@ -202,9 +202,11 @@ class Orchestrator:
         """Return every binding's record and encoded value."""
         return self._results.get_results(tenant, execution_id, names=names)
 
-    def results_of(self, execution: Execution, *, names: Sequence[str] = ()) -> list[NodeResult]:
-        """Return every binding's record and encoded value of an execution that was just read."""
-        return self._results.results_of(execution, names=names)
+    def get_outcome(
+        self, tenant: str, execution_id: str, *, names: Sequence[str] = ()
+    ) -> tuple[Execution, list[NodeResult]]:
+        """Return an execution as it stands, and every binding's record and encoded value."""
+        return self._results.get_outcome(tenant, execution_id, names=names)
 
     def get_execution_nodes(self, tenant: str, execution_id: str) -> list[NodeResult]:
         """Return every binding's record without its value."""

@@ -127,10 +127,10 @@ def get_execution_nodes(execution_id: str) -> dict[str, Any]:
 )
 def get_results(query: dict[str, Any], execution_id: str) -> dict[str, Any]:
     """Show the results of an execution, by binding."""
-    orchestrator, tenant = services().orchestrator, caller().tenant
     names = tuple(n.strip() for n in _COMMA.split(query["bindings"]) if n.strip())
-    execution = orchestrator.get_status(tenant, execution_id)
-    results = orchestrator.results_of(execution, names=names)
+    execution, results = services().orchestrator.get_outcome(
+        caller().tenant, execution_id, names=names
+    )
     return {
         "execution_id": execution.id,
         "state": execution.state,

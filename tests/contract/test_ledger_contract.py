@@ -172,15 +172,23 @@ def test_before_the_plan_there_are_no_records(ledger: Ledger) -> None:
     ledger.create(execution, {})
     assert ledger.plan(execution.id) is None
     assert ledger.records(execution.id) == {}
-    assert ledger.outcome(execution.id) == (None, {})
+    assert ledger.outcome("acme", execution.id) == (execution, None, {})
 
 
-def test_an_outcome_is_the_plan_with_the_records_so_far(ledger: Ledger) -> None:
+def test_an_outcome_is_the_execution_and_its_plan_with_the_records_so_far(ledger: Ledger) -> None:
     plan = plan_of([["a"], ["b"]])
     execution_id = started(ledger, plan)
-    assert ledger.outcome(execution_id) == (plan, {})
+    assert ledger.outcome("acme", execution_id) == (ledger.get("acme", execution_id), plan, {})
     run_shard(ledger, execution_id, 0, 0, "a")
-    assert ledger.outcome(execution_id) == (plan, {"a": succeeded("a").record})
+    execution, found, records = ledger.outcome("acme", execution_id)
+    assert execution == ledger.get("acme", execution_id)
+    assert (found, records) == (plan, {"a": succeeded("a").record})
+
+
+def test_another_tenant_sees_no_outcome(ledger: Ledger) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    with pytest.raises(UnknownExecution):
+        ledger.outcome("other", execution_id)
 
 
 def test_an_execution_advances_only_when_every_shard_is_done(ledger: Ledger) -> None:

@@ -206,13 +206,16 @@ class ToldOrchestrator:
     def get_results(
         self, tenant: str, execution_id: str, *, names: tuple[str, ...] = ()
     ) -> list[NodeResult]:
-        return self.results_of(self.get_status(tenant, execution_id), names=names)
+        return self.get_outcome(tenant, execution_id, names=names)[1]
 
-    def results_of(self, execution: Execution, *, names: tuple[str, ...] = ()) -> list[NodeResult]:
+    def get_outcome(
+        self, tenant: str, execution_id: str, *, names: tuple[str, ...] = ()
+    ) -> tuple[Execution, list[NodeResult]]:
+        execution = self.get_status(tenant, execution_id)
         found = [r for r in self.results.get(execution.id, []) if not names or r.name in names]
         if names and not found:
             raise UnknownTarget(f"The execution has no binding {names[0]!r}.")
-        return found
+        return execution, found
 
     def get_execution_nodes(self, tenant: str, execution_id: str) -> list[NodeResult]:
         found = self.get_results(tenant, execution_id)

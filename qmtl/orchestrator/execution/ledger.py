@@ -209,8 +209,16 @@ class Ledger(Protocol):
     def plan(self, execution_id: str) -> Plan | None:
         """Return the plan, or None before the first ``start``; at most two round trips."""
 
-    def outcome(self, execution_id: str) -> tuple[Plan | None, dict[str, NodeRecord]]:
-        """Return what ``plan`` and ``records`` do, in the round trips of the first."""
+    def outcome(
+        self, tenant: str, execution_id: str
+    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord]]:
+        """Return what ``get``, ``plan`` and ``records`` do, in one round trip.
+
+        One more where this process has not met the plan's shape.
+
+        Raises:
+            UnknownExecution: There is none, or it is another tenant's.
+        """
 
     def claim(
         self,

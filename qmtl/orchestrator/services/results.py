@@ -39,27 +39,23 @@ class ResultService:
     def get_results(
         self, tenant: str, execution_id: str, *, names: Sequence[str] = (), values: bool = True
     ) -> list[NodeResult]:
-        """Return what ``results_of`` does for the execution of this id.
-
-        Raises:
-            UnknownExecution: There is none, or it is another tenant's.
-            UnknownTarget: The execution has no such binding.
-        """
-        return self.results_of(self._ledger.get(tenant, execution_id), names=names, values=values)
-
-    def results_of(
-        self, execution: Execution, *, names: Sequence[str] = (), values: bool = True
-    ) -> list[NodeResult]:
         """Return the record, and the encoded value where there is one, of each binding.
 
         They stand in topological order; the list is empty before the execution is planned.
 
         Raises:
+            UnknownExecution: There is none, or it is another tenant's.
             UnknownTarget: The execution has no such binding.
         """
-        plan, committed = self._ledger.outcome(execution.id)
+        return self.get_outcome(tenant, execution_id, names=names, values=values)[1]
+
+    def get_outcome(
+        self, tenant: str, execution_id: str, *, names: Sequence[str] = (), values: bool = True
+    ) -> tuple[Execution, list[NodeResult]]:
+        """Return an execution and what ``get_results`` does, in two round trips."""
+        execution, plan, committed = self._ledger.outcome(tenant, execution_id)
         if plan is None:
-            return []
+            return execution, []
         chosen = [(name, node) for name, node in plan.bindings() if not names or name in names]
         for name in names:
             if all(name != found for found, _ in chosen):
@@ -77,10 +73,11 @@ class ResultService:
                 found, _ = self._values(execution, [records[n] for n in node_ids])
         else:
             found = [None] * len(node_ids)
-        return [
+        results = [
             NodeResult(name=name, record=records[n], value=value)
             for (name, _), n, value in zip(chosen, node_ids, found, strict=True)
         ]
+        return execution, results
 
     def _values(
         self, execution: Execution, records: Sequence[NodeRecord]

@@ -118,9 +118,12 @@ class MemoryReads:
             known = self._live.get(execution_id)
             return None if known is None else known.plan
 
-    def outcome(self, execution_id: str) -> tuple[Plan | None, dict[str, NodeRecord]]:
+    def outcome(
+        self, tenant: str, execution_id: str
+    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord]]:
         with self._lock:
-            return self.plan(execution_id), self.records(execution_id)
+            execution = self.get(tenant, execution_id)
+            return execution, self.plan(execution_id), self.records(execution_id)
 
     def shards(self, execution_id: str) -> list[ShardRecord]:
         with self._lock:

@@ -70,7 +70,14 @@ class RedisReads:
 
     @translated()
     def get(self, tenant: str, execution_id: str) -> Execution:
-        fields = cast("dict[bytes, bytes]", self._client.hgetall(self._exec(execution_id)))
+        return self._execution(tenant, execution_id, self._fields(execution_id))
+
+    def _fields(self, execution_id: str) -> dict[bytes, bytes]:
+        return cast("dict[bytes, bytes]", self._client.hgetall(self._exec(execution_id)))
+
+    def _execution(
+        self, tenant: str, execution_id: str, fields: Mapping[bytes, bytes]
+    ) -> Execution:
         if fields.get(b"tenant") != tenant.encode():
             raise unknown(execution_id)
         return documents.execution_from(fields)
@@ -78,21 +85,30 @@ class RedisReads:
     @translated()
     def wait(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
         ends = time.monotonic() + timeout_s
-        bell = self._exec(execution_id, "bell")
         # Of one that was just created here the bell tells all: the state need not be read before.
         created = self._created.get((tenant, execution_id))
-        known = created is not None and time.monotonic() - created < BELL_TELLS_S
+        fresh = created is not None and time.monotonic() - created < BELL_TELLS_S
+        left_s = timeout_s if fresh else 0.0
         while True:
+            found = self._rung(execution_id, left_s) if left_s > 0 else self._fields(execution_id)
+            execution = self._execution(tenant, execution_id, found)
             left_s = ends - time.monotonic()
-            if not known or left_s <= 0:
-                found = self.get(tenant, execution_id)
-                if found.state.ended or left_s <= 0:
-                    return found
-            known = False
-            # Short waits inside the server: a reply that took longer would look like a dead one.
-            # The bell is moved onto itself, so that it rings for all who wait.
-            wait_s: Any = max(0.001, min(left_s, self._block_s))  # declared as a whole number
-            self._client.blmove(bell, bell, wait_s)
+            if execution.state.ended or left_s <= 0:
+                return execution
+
+    def _rung(self, execution_id: str, left_s: float) -> dict[bytes, bytes]:
+        """Read an execution once its bell rings, or when a part of the time is up: one round trip.
+
+        The waits inside the server are short: a reply that took longer would look like a dead one.
+        The bell is moved onto itself, so that it rings for all who wait.
+        """
+        bell = self._exec(execution_id, "bell")
+        wait_s: Any = max(0.001, min(left_s, self._block_s))  # declared as a whole number
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.blmove(bell, bell, wait_s)
+            pipe.hgetall(self._exec(execution_id))
+            _, fields = pipe.execute()
+        return cast("dict[bytes, bytes]", fields)
 
     @translated()
     def page(
@@ -146,13 +162,17 @@ class RedisReads:
         return None if document is None else self._with_nodes(documents.plan_from(document))
 
     @translated()
-    def outcome(self, execution_id: str) -> tuple[Plan | None, dict[str, NodeRecord]]:
+    def outcome(
+        self, tenant: str, execution_id: str
+    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord]]:
         with self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(self._exec(execution_id))
             pipe.get(self._exec(execution_id, "plan"))
             pipe.hgetall(self._exec(execution_id, "nodes"))
-            document, found = pipe.execute()
+            fields, document, found = pipe.execute()
+        execution = self._execution(tenant, execution_id, fields)
         plan = None if document is None else self._with_nodes(documents.plan_from(document))
-        return plan, _records(found)
+        return execution, plan, _records(found)
 
     def _with_nodes(self, plan: Plan) -> Plan:
         nodes = self._shapes.get(plan.shape)
