@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from qmtl.bootstrap import connect_ledger
@@ -45,8 +46,8 @@ class Presence(StartStopStep):
     def start(self, parent: Any) -> None:
         """Tell it now, and again and again."""
         self._ledger = connect_ledger(Settings.from_env(), timeout_s=TIMEOUT_S)
-        self._tell(parent.hostname, parent.concurrency)
-        told = (parent.hostname, parent.concurrency)
+        told = (_name(parent), parent.concurrency)
+        self._tell(*told)
         self._repeated = parent.timer.call_repeatedly(EVERY_S, self._tell, told)
 
     def stop(self, parent: Any) -> None:
@@ -54,7 +55,7 @@ class Presence(StartStopStep):
         if self._repeated is not None:
             self._repeated.cancel()
             self._repeated = None
-            self._tell(parent.hostname, 0)
+            self._tell(_name(parent), 0)
 
     terminate = stop
 
@@ -65,6 +66,11 @@ class Presence(StartStopStep):
             self._ledger.offer(worker, slots, lasts_s=LASTS_S)
         except Unavailable as error:
             log.warning("planners are not told of this worker: %s", error)
+
+
+def _name(worker: Any) -> str:
+    """Return a name of its own, also where two workers on one machine were given one name."""
+    return f"{worker.hostname}:{os.getpid()}"
 
 
 app.steps["worker"].add(Presence)

@@ -37,8 +37,9 @@ READY_S = 60.0
 ENVIRONMENT = "development"
 WORKER = "tests.chaos.worker"
 NODE_WORKERS = ("nodes_1", "nodes_2")
-# Cuts as fine as they come: what a stage is assumed to cost, in seconds.
-FINE_CUTS = {"QMTL_CROSSING_S": "0.00001"}
+# Cuts as fine as they come, whoever lives when they are made: what a stage is assumed to cost, in
+# seconds, and how many shards run at once.
+FINE_CUTS = {"QMTL_CROSSING_S": "0.00001", "QMTL_PLAN_SLOTS": str(len(NODE_WORKERS))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
 from celery import signature
 
-from qmtl.common.errors import Unavailable
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Priority
 from qmtl.tasks.app import make_app
@@ -64,11 +61,3 @@ def test_an_advance_is_the_message_that_celery_would_send(settings: Settings, st
     level = 3 if stage == 0 else 2
     usual = signature(ADVANCE, priority=level, **arguments)
     assert ours == sent(settings, lambda: usual.apply_async(ignore_result=True))
-
-
-def test_an_advance_that_no_broker_takes_is_told(settings: Settings) -> None:
-    with socket.socket() as silent:  # bound, and nobody listens
-        silent.bind(("127.0.0.1", 0))
-        away = replace(settings, broker_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
-        with pytest.raises(Unavailable, match="broker"):
-            CeleryDispatcher(make_app(away)).advance("acme", "e", 0)

@@ -48,12 +48,12 @@ def measure(lab: Lab) -> list[Row]:
             **verdict.document(),
         },
     )
-    cut = traffic.stages[STAGES]
-    note = (
-        f"{verdict.executions} executions ({cut} in {STAGES} stages), {nemesis.log.count} kills, "
-    )
+    seconds = time.monotonic() - began
+    note = f"{verdict.executions} executions, {nemesis.log.count} kills, "
     note += f"{doubled} of {sent} messages doubled"
-    return list(rows(verdict, time.monotonic() - began, lab.seed, note))
+    others = traffic.stages.total() - traffic.stages[STAGES]
+    cut = Row(f"{NAME}: not in {STAGES} stages", "0", others, not others, seconds, lab.seed, "")
+    return [*rows(verdict, seconds, lab.seed, note), cut]
 
 
 def planned(lab: Lab) -> Iterator[Fault]:

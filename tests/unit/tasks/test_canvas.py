@@ -32,3 +32,8 @@ def test_a_stage_that_cannot_be_sent_says_so(
 ) -> None:
     with pytest.raises(Unavailable, match="broker"):
         dispatcher.shards("acme", "e", 0, shards)
+
+
+def test_an_advance_that_cannot_be_sent_says_so(dispatcher: CeleryDispatcher) -> None:
+    with pytest.raises(Unavailable, match="broker"):
+        dispatcher.advance("acme", "e", 0)
