@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from qmtl.common.errors import Refused, Unavailable
@@ -211,4 +212,26 @@ def test_sending_goes_on_whether_a_broker_is_back_at_once_or_later(
         stack.restart("kafka")
         topics.send([record(name, 3)])
         assert read(topics, name)[-1] == record(name, 3)
+        topics.close()
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["sent again", "and others before"])
+def test_what_a_broker_took_while_it_answered_nobody_is_there_once(
+    tmp_path: Path, name: str, *, later: bool
+) -> None:
+    with start_stack(tmp_path) as stack:
+        broker = psutil.Process(stack.servers["kafka"].pid)
+        topics = KafkaResultTopic(settings_of(stack).kafka_servers, timeout_s=0.5, idle_s=0.0)
+        topics.identify([name])
+        topics.send([record(name, 1)])
+        broker.suspend()
+        with pytest.raises(Unavailable):
+            topics.send([record(name, 2), record(name, 3)])
+        broker.resume()
+        topics.identify([name])
+        if later:
+            topics.send([record(name, 4)])
+        topics.send([record(name, 2), record(name, 3)])
+        wanted = [1, 2, 3, 4] if later else [1, 2, 3]
+        assert read(topics, name) == [record(name, n) for n in wanted]
         topics.close()

@@ -16,7 +16,7 @@ from qmtl.orchestrator.execution.result_document import (
     dedupe_id,
     result_document,
 )
-from qmtl.orchestrator.execution.result_topic import ResultTopic, TopicRecord
+from qmtl.orchestrator.execution.result_topic import DEDUPE_HEADER, ResultTopic, TopicRecord
 from qmtl.orchestrator.execution.topic_watch import TopicWatch
 
 BATCH = 200
@@ -148,7 +148,7 @@ class Mirror:
                     )
                     headers = {
                         "content-type": CONTENT_TYPE,
-                        "dedupe-id": dedupe_id(execution.id, record.attempt, name),
+                        DEDUPE_HEADER: dedupe_id(execution.id, record.attempt, name),
                     }
                     for topic in self._topics(execution, published.get(name)):
                         yield TopicRecord(

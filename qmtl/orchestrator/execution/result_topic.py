@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+DEDUPE_HEADER = "dedupe-id"  # equal ones are the same record
+
 
 @dataclass(frozen=True, slots=True)
 class TopicRecord:

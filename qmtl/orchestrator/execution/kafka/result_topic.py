@@ -6,27 +6,37 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from secrets import token_hex
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 from qmtl.common.errors import Refused, Unavailable
 from qmtl.common.kafka import connection
 from qmtl.common.kafka.ping import ping
 from qmtl.orchestrator.execution.kafka import topics as kafka_topics
-from qmtl.orchestrator.execution.result_topic import TopicRecord
+from qmtl.orchestrator.execution.result_topic import DEDUPE_HEADER, TopicRecord
 
 POLL_MS = 100
 IDLE_S = 10.0  # after so long without a record a producer is let go
+AWAITED_S = 600.0  # the same while it knows of records that somebody may ask for again
+MOST_AWAITED = 20_000  # more are forgotten once they have arrived
+
+_Key = tuple[str, str, str]  # topic, node, dedupe id
 
 
 class KafkaResultTopic:
     """Sends records with an idempotent producer, made when first needed.
 
+    A broker that is away is waited for by the same producer: it alone can repeat a batch so that
+    the broker knows it again. What it was given is not given to it twice: whoever sends a record
+    once more waits for the first one.
+
     A broker that lost its data never accepts the old producer again, and has lost the topics too.
-    So after any failure both are made anew: at once where the producer had served before, else
-    with the next call. One that is idle is let go: where the broker goes away meanwhile, its thread
-    would keep a core busy until the next record.
+    Then, and where a batch has failed for good, both are made anew. A producer that is idle is let
+    go: where the broker goes away meanwhile, its thread would keep a core busy until the next
+    record.
     """
 
     def __init__(
@@ -38,6 +48,7 @@ class KafkaResultTopic:
         self._idle_s = idle_s
         self._sent_at = 0.0
         self._producer: KafkaProducer | None = None
+        self._awaited: dict[_Key, Any] = {}  # what a call did not see arrive, with its future
         self._known: set[str] = set()
         self._ids: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -49,7 +60,8 @@ class KafkaResultTopic:
         if not topics:
             return {}
         with self._lock:
-            if time.monotonic() - self._sent_at > self._idle_s:
+            idle_s = AWAITED_S if self._awaited else self._idle_s
+            if time.monotonic() - self._sent_at > idle_s:
                 self._discard()
             found = self._identify(sorted(topics))
             if any(self._ids.get(topic, topic_id) != topic_id for topic, topic_id in found.items()):
@@ -69,19 +81,31 @@ class KafkaResultTopic:
         with self._lock:
             try:
                 self._send_or_retry(records)
-            except (Unavailable, Refused):
+            except Refused:
                 self._discard()
                 raise
 
     def _send_or_retry(self, records: Sequence[TopicRecord]) -> None:
-        if self._producer is not None:
-            try:
-                self._send(records)
-            except Unavailable:
-                self._discard()
-            else:
-                return
-        self._send(records)
+        try:
+            self._send(records)
+        except Unavailable:
+            if self._producer is None or not self._is_useless(records):
+                raise
+            self._discard()
+            self._send(records)
+
+    def _is_useless(self, records: Sequence[TopicRecord]) -> bool:
+        """Tell whether the producer will not deliver them, however long one waits."""
+        if any(future.failed() for future in self._awaited.values()):
+            return True
+        topics = sorted({record.topic for record in records})
+        try:
+            with closing(connection.new_admin(self._servers, timeout_s=self._timeout_s)) as admin:
+                found = kafka_topics.find(admin, topics)
+        except (Unavailable, KafkaError):
+            return False
+        changed = any(self._ids.get(t, topic_id) != topic_id for t, topic_id in found.ids.items())
+        return bool(found.missing) or changed
 
     @connection.translated()
     def _send(self, records: Sequence[TopicRecord]) -> None:
@@ -89,19 +113,24 @@ class KafkaResultTopic:
             self._producer = connection.new_producer(self._servers, timeout_s=self._timeout_s)
         self._make_topics({record.topic for record in records} - self._known)
         ends = time.monotonic() + connection.DELIVERY_FACTOR * self._timeout_s
-        futures = [
-            self._producer.send(
-                record.topic,
-                key=record.key.encode(),
-                value=record.value,
-                headers=[(name, text.encode()) for name, text in record.headers.items()],
-            )
-            for record in records
-        ]
+        if len(self._awaited) > MOST_AWAITED:
+            self._awaited = {k: f for k, f in self._awaited.items() if not f.succeeded()}
+        keys = [_key(record) for record in records]
+        for key, record in zip(keys, records, strict=True):
+            future = self._awaited.get(key)
+            if future is None or future.failed():
+                self._awaited[key] = self._producer.send(
+                    record.topic,
+                    key=record.key.encode(),
+                    value=record.value,
+                    headers=[(name, text.encode()) for name, text in record.headers.items()],
+                )
         self._sent_at = time.monotonic()
         self._producer.flush(timeout=max(0.0, ends - time.monotonic()))
-        for future in futures:
-            future.get(timeout=max(0.0, ends - time.monotonic()))
+        for key in keys:
+            self._awaited[key].get(timeout=max(0.0, ends - time.monotonic()))
+        for key in keys:
+            self._awaited.pop(key, None)
 
     def _make_topics(self, topics: set[str]) -> None:
         if not topics:
@@ -115,6 +144,7 @@ class KafkaResultTopic:
         """Let go of the producer and of what it knew; what it still holds is given up."""
         producer, self._producer = self._producer, None
         self._known.clear()
+        self._awaited.clear()
         if producer is not None:
             connection.give_up(producer, timeout_s=self._timeout_s)
 
@@ -140,6 +170,11 @@ class KafkaResultTopic:
     def close(self) -> None:
         with self._lock:
             self._discard()
+
+
+def _key(record: TopicRecord) -> _Key:
+    """Return what equal records have in common; one without a dedupe id is like no other."""
+    return record.topic, record.key, record.headers.get(DEDUPE_HEADER) or token_hex(8)
 
 
 def _partitions(consumer: Any, topic: str) -> list[int]:
