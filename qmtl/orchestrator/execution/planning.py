@@ -18,6 +18,7 @@ from qmtl.orchestrator.execution.keys import seeds
 from qmtl.orchestrator.execution.shape import Shape, SourceKey
 
 UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
+EXPLORED = 1 / 64  # of what another cut could win at most, is spent on looking for it
 PAYS = 0.8  # of the time as one shard: what is left of it when several are worth their messages
 SEARCH_US = 20  # what searching another cut costs a node: a kept one may lose as much, in all
 NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
@@ -150,7 +151,7 @@ class Planner:
             return ((open_,),)
         key = shape.name, slots, open_ if there else None
         kept = self._cuts.get(key)
-        lost_us = 0.0 if kept is None else kept.lost_us + work.loses_us(kept)
+        lost_us = 0.0 if kept is None else kept.lost_us + work.may_lose_us(kept)
         if kept is None or lost_us > SEARCH_US * len(open_):
             stages = work.cut(shape)
             kept = _Cut(stages, work.taken_us(stages) / work.least_us)
@@ -198,9 +199,14 @@ class _Work:
         loads = [[sum([self.estimates[place] for place in shard]) for shard in s] for s in stages]
         return sum(self.crossing_us + max(stage) for stage in loads)
 
-    def loses_us(self, kept: _Cut) -> float:
-        """Return what a kept cut takes more than it would if it were as tight as it was."""
-        return max(0.0, self.taken_us(kept.stages) - kept.looseness * self.least_us)
+    def may_lose_us(self, kept: _Cut) -> float:
+        """Return what a kept cut takes more than it would if it were as tight as it was.
+
+        At least a part of what the best cut there could be would win: whether there is one now is
+        known only by searching.
+        """
+        taken_us, least_us = self.taken_us(kept.stages), self.least_us
+        return max(taken_us - kept.looseness * least_us, EXPLORED * (taken_us - least_us), 0.0)
 
 
 def estimated_us(cost_us: int) -> int:

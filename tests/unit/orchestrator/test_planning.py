@@ -159,9 +159,9 @@ def test_what_is_there_runs_in_no_shard() -> None:
     assert planned(GOLDEN, there=everything).stages == ()
 
 
-def planned_again() -> Callable[..., Stages]:
+def planned_again(spec: StrategySpec = GOLDEN) -> Callable[..., Stages]:
     """Return what plans one shape with one planner, by the cost of each node."""
-    shape = shape_of(GOLDEN)
+    shape = shape_of(spec)
     planner, windows = (
         Planner(Fabric(2, crossing_us=MILLISECOND_US)),
         dict.fromkeys(shape.sources, D),
@@ -186,6 +186,16 @@ def test_a_cut_that_loses_a_little_each_time_is_searched_again_once_it_adds_up()
     found = [stages(50_020, 50_000, 50_020, 50_000) for _ in range(20)]
     assert found[0] is first
     assert found[-1] is not first
+
+
+def test_one_shard_that_was_best_at_odd_costs_is_not_kept_for_ever() -> None:
+    twins = (node("a", PRICES), node("b", PRICES))
+    stages = planned_again(
+        StrategySpec(name="t", interval_ns=DAY, description="", sources=GOLDEN.sources, nodes=twins)
+    )
+    assert stages(50_000, 5_000) == (((0, 1),),)
+    found = [stages(20_000, 20_000) for _ in range(5)]
+    assert found[-1] == (((0,), (1,)),)
 
 
 def test_a_stage_has_as_many_shards_as_living_workers_run_at_once() -> None:
