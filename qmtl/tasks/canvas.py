@@ -19,7 +19,7 @@ from qmtl.tasks.template import MessageTemplate
 CARRY_OUT = "qmtl.control.carry_out"
 ADVANCE = "qmtl.nodes.advance"
 RUN_SHARD = "qmtl.nodes.run_shard"
-BROKER_TIMEOUT_S = 2.0  # for a copy of a message; then it is sent as Celery sends it
+BROKER_TIMEOUT_S = 2.0
 
 
 class CeleryDispatcher:
@@ -27,9 +27,7 @@ class CeleryDispatcher:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._broker = cache(
-            partial(connect, app.conf.broker_url, timeout_s=BROKER_TIMEOUT_S, retries=0)
-        )
+        self._broker = cache(partial(connect, app.conf.broker_url, timeout_s=BROKER_TIMEOUT_S))
         self._templates: dict[int, MessageTemplate] = {}  # of advances, by level
 
     def submission(self, tenant: str, submission_id: str) -> None:
@@ -46,11 +44,12 @@ class CeleryDispatcher:
     ) -> None:
         """Send an advance to a node worker."""
         level = _level(priority, beginning=stage == 0)
+        template = self._template(level)
         try:
-            template = self._template(level)
-            self._push(template.place, template.message(tenant, execution_id, stage))
-        except Exception:  # noqa: BLE001 - Celery knows how to try again, and what to say
-            self._send(self._signature(ADVANCE, level, tenant, execution_id, stage))
+            with translated():
+                self._push(template.place, template.message(tenant, execution_id, stage))
+        except Unavailable as error:
+            raise Unavailable("broker", f"The broker does not take messages: {error}") from error
 
     def shards(
         self,

@@ -6,6 +6,7 @@ be put back, nothing is lost: the ledger knows what is to be done, and the reape
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
         QoS: Any
         pool: Any
+        connection: Any
         sep: str  # between a queue's name and a priority
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
@@ -59,6 +61,8 @@ class Channel(RedisChannel):
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
             return super()._create_client(asynchronous)
+        if self.connection is None:  # closed when its server went away
+            raise ConnectionResetError(errno.ECONNRESET, "the channel is closed")
         if self._kept is None or self._kept.connection_pool is not self.pool:  # as after a fork
             self._kept = super()._create_client()
         return self._kept

@@ -61,3 +61,11 @@ def test_an_advance_is_the_message_that_celery_would_send(settings: Settings, st
     level = 3 if stage == 0 else 2
     usual = signature(ADVANCE, priority=level, **arguments)
     assert ours == sent(settings, lambda: usual.apply_async(ignore_result=True))
+
+
+def test_a_channel_that_was_closed_asks_for_another_connection(settings: Settings) -> None:
+    with make_app(settings).connection_for_write() as connection:
+        channel = connection.channel()
+        channel.close()
+        with pytest.raises(connection.recoverable_connection_errors):  # kombu then makes another
+            channel._put("nodes", {"properties": {"priority": 0}})

@@ -55,7 +55,11 @@ class Draft:
 
 
 class TriggerService:
-    """Checks that a trigger can succeed, then creates its execution and sends its first advance."""
+    """Checks that a trigger can succeed, then creates its execution and sends its first advance.
+
+    It costs these round trips: the deployment, the sources' points, the creation, the message; the
+    graph where this process has not read the version yet, and an ordered one's line and history.
+    """
 
     def __init__(
         self,
