@@ -11,6 +11,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     os.environ["REMAP_SIGTERM"] = "SIGQUIT"  # read when Celery is imported
+    from qmtl.orchestrator.execution import computation
     from qmtl.tasks.app import app
     from tests.chaos import counting, doubling
     from tests.chaos.journal import Journal
@@ -26,4 +27,7 @@ if __name__ == "__main__":
         sender=queue,
     )
     counting.install(journal)
+    # Whatever a busy machine makes nodes look like, each counts like any other: else some
+    # executions would be one stage.
+    vars(computation)["learnt"] = lambda *_: {}
     run(queue, concurrency=children)
