@@ -21,6 +21,7 @@ from qmtl.common.kafka.ping import ping
 CLIENT_ID = "qmtl"
 DELIVERY_FACTOR = 3  # a batch is waited for so many times the bound of one request
 DELIVERY_S = 300.0  # a producer tries to deliver a batch; whoever sends it anew may double it
+RECONNECT_S = 1.0  # at most between two tries to reach a broker that is away
 LINGER_MS = 5
 LARGEST_RECORD_BYTES = 8 * 1024 * 1024
 REFUSALS = (
@@ -48,6 +49,7 @@ def new_producer(servers: str, *, timeout_s: float) -> KafkaProducer:
         linger_ms=LINGER_MS,
         max_request_size=LARGEST_RECORD_BYTES,
         max_block_ms=_milliseconds(timeout_s),
+        reconnect_backoff_max_ms=_milliseconds(RECONNECT_S),
         request_timeout_ms=_milliseconds(timeout_s),
         delivery_timeout_ms=_milliseconds(max(DELIVERY_S, DELIVERY_FACTOR * timeout_s)),
     )
