@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
 from typing import Any
 
 from celery import Celery, chord, signature
@@ -27,7 +26,7 @@ class CeleryDispatcher:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._broker = cache(partial(connect, app.conf.broker_url, timeout_s=BROKER_TIMEOUT_S))
+        self._broker = connect(app.conf.broker_url, timeout_s=BROKER_TIMEOUT_S)
         self._templates: dict[int, MessageTemplate] = {}  # of advances, by level
 
     def submission(self, tenant: str, submission_id: str) -> None:
@@ -87,7 +86,7 @@ class CeleryDispatcher:
             raise Unavailable("broker", f"The broker does not answer: {error}.") from error
 
     def _push(self, place: str, message: bytes) -> None:
-        self._broker().lpush(place, message)
+        self._broker.lpush(place, message)
 
     def _template(self, level: int) -> MessageTemplate:
         template = self._templates.get(level)

@@ -162,10 +162,8 @@ def test_what_is_there_runs_in_no_shard() -> None:
 def planned_again(spec: StrategySpec = GOLDEN) -> Callable[..., Stages]:
     """Return what plans one shape with one planner, by the cost of each node."""
     shape = shape_of(spec)
-    planner, windows = (
-        Planner(Fabric(2, crossing_us=MILLISECOND_US)),
-        dict.fromkeys(shape.sources, D),
-    )
+    planner = Planner(Fabric(2, crossing_us=MILLISECOND_US))
+    windows = dict.fromkeys(shape.sources, D)
 
     def stages(*cost_us: int) -> Stages:
         return planner.plan(shape, as_of_ns=NOON, windows=windows, pins=(), cost_us=cost_us).stages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from secrets import token_hex
 from typing import Any
@@ -64,7 +64,7 @@ class KafkaResultTopic:
             if time.monotonic() - self._sent_at > idle_s:
                 self._discard()
             found = self._identify(sorted(topics))
-            if any(self._ids.get(topic, topic_id) != topic_id for topic, topic_id in found.items()):
+            if self._are_new(found):
                 self._discard()  # it would number its records for topics that are gone
             self._ids |= found
             self._known |= found.keys()
@@ -104,8 +104,11 @@ class KafkaResultTopic:
                 found = kafka_topics.find(admin, topics)
         except (Unavailable, KafkaError):
             return False
-        changed = any(self._ids.get(t, topic_id) != topic_id for t, topic_id in found.ids.items())
-        return bool(found.missing) or changed
+        return bool(found.missing) or self._are_new(found.ids)
+
+    def _are_new(self, ids: Mapping[str, str]) -> bool:
+        """Tell whether a topic was made again since it was identified."""
+        return any(self._ids.get(topic, topic_id) != topic_id for topic, topic_id in ids.items())
 
     @connection.translated()
     def _send(self, records: Sequence[TopicRecord]) -> None:
