@@ -65,7 +65,9 @@ class StagePlanView(Wire):
     """Shards that may run at the same time; the next stage begins when all of them are done."""
 
     stage = fields.Integer()
-    estimated_ms = milliseconds("estimated_us", description="That of its longest shard.")
+    estimated_ms = milliseconds(
+        "estimated_us", description="That of its longest shard, and calling and committing all."
+    )
     took_ms = milliseconds(
         "took_us",
         nullable=True,

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from copy import deepcopy
+from itertools import takewhile
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +27,7 @@ from qmtl.sandbox.times import as_of_time
 
 _COMPOSED = (list, dict, set, tuple)  # of literals; a tuple may hold a list
 _PLAIN = bytes([PLAIN])
+_MANY = 64  # arguments from which on they are given by place
 
 
 def load_module(source_text: str, name: str) -> dict[str, Any]:
@@ -150,10 +152,11 @@ class Evaluator:
             named[argument] = as_of_time(at_ns)
         function = self._namespace[call.function]
         code = getattr(function, "__code__", None)
-        if code is None or code.co_posonlyargcount == 0:
+        if code is None or (len(named) < _MANY and code.co_posonlyargcount == 0):
             return encode(function(**named), limit_bytes=self._limit_bytes)
-        first = [n for n in code.co_varnames[: code.co_posonlyargcount] if n in named]
-        result = function(*[named.pop(name) for name in first], **named)
+        # Python looks for each name among all parameters, which thousands of them would feel.
+        places = takewhile(named.__contains__, code.co_varnames[: code.co_argcount])
+        result = function(*[named.pop(name) for name in places], **named)
         return encode(result, limit_bytes=self._limit_bytes)
 
     def _logs(self) -> str:

@@ -44,7 +44,7 @@ def crossing_learnt(plan: Plan, started_ms: int, shards: Sequence[ShardRecord]) 
     """Return the new moving average of what a stage costs beside its nodes, where that is news.
 
     It is the time from the end of a stage's last shard, or the start, to the claim of the next
-    one's last. The first that is measured counts like any other: it may have started executors.
+    one's last, and the lower median of several: the first of them may have started executors.
     """
     waits: list[int] = []
     ended_ms: int | None = started_ms
@@ -56,7 +56,7 @@ def crossing_learnt(plan: Plan, started_ms: int, shards: Sequence[ShardRecord]) 
         ended_ms = max(done, default=None)
     if not waits:
         return {}
-    took_us = 1_000 * sum(waits) // len(waits)
+    took_us = 1_000 * sorted(waits)[(len(waits) - 1) // 2]
     took_us = min(max(took_us, LEAST_CROSSING_US), MOST_CROSSING_US)
     more = took_us - plan.crossing_us
     if abs(more) <= NEWS * plan.crossing_us:

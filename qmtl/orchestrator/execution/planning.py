@@ -21,7 +21,7 @@ UNKNOWN_US = 1_000  # what a node that never ran is taken to cost
 EXPLORED = 1 / 64  # of what another cut could win at most, is spent on looking for it
 PAYS = 0.8  # of the time as one shard: what is left of it when several are worth their messages
 SEARCH_US = 20  # what searching another cut costs a node: a kept one may lose as much, in all
-NODE_US = 10  # what a node costs beside its own code: calling, encoding, committing
+NODE_US = 10  # what a node costs beside its own code: most of it is Redis, which all shards share
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +146,17 @@ class Planner:
         open_ = tuple([place for place, node_id in enumerate(shape.ids) if node_id not in there])
         if not open_:
             return ()
-        work = _Work({place: estimated_us(costs[place]) for place in open_}, slots, crossing_us)
+        work = _Work({place: taken_us(costs[place]) for place in open_}, slots, crossing_us)
         if work.slots == 1 or work.total_us <= crossing_us:
             return ((open_,),)
         key = shape.name, slots, open_ if there else None
         kept = self._cuts.get(key)
         lost_us = 0.0 if kept is None else kept.lost_us + work.may_lose_us(kept)
         if kept is None or lost_us > SEARCH_US * len(open_):
-            stages = work.cut(shape)
-            kept = _Cut(stages, work.taken_us(stages) / work.least_us)
+            kept = work.known(work.cut(shape))
+            self._cuts.keep(key, kept)
+        elif work.plan_us(kept.stages) > work.serial_us:  # which needs no search
+            kept = work.known(work.serial)
             self._cuts.keep(key, kept)
         elif lost_us > kept.lost_us:
             self._cuts.keep(key, replace(kept, lost_us=lost_us))
@@ -163,41 +165,54 @@ class Planner:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What is to run: what each place of a shape is estimated to take, and on what."""
+    """What is to run: what the code of each place of a shape is taken to cost, and on what."""
 
-    estimates: Mapping[int, int]
+    costs: Mapping[int, int]
     slots: int
     crossing_us: int
 
     @property
     def total_us(self) -> int:
-        return sum(self.estimates.values())
+        return sum(self.costs.values())
 
     def cut(self, shape: Shape) -> Stages:
-        places = list(self.estimates)
+        places = list(self.costs)
         index = {place: i for i, place in enumerate(places)}
         found = cut(
             [shape.ids[place] for place in places],
             [[index[u] for u in shape.upstream[place] if u in index] for place in places],
-            [estimate / 1e6 for estimate in self.estimates.values()],
+            [cost / 1e6 for cost in self.costs.values()],
             slots=self.slots,
             crossing_s=self.crossing_us / 1e6,
         )
-        if found.estimate_s > PAYS * found.serial_s:
-            return ((tuple(places),),)
-        return tuple(
+        stages = tuple(
             tuple(tuple([places[i] for i in shard]) for shard in stage) for stage in found.stages
         )
+        return stages if self.plan_us(stages) <= PAYS * self.serial_us else self.serial
 
     @property
     def least_us(self) -> float:
         """The least that anything could take."""
-        return self.crossing_us + self.total_us / self.slots
+        return self.crossing_us + self.total_us / self.slots + NODE_US * len(self.costs)
 
-    def taken_us(self, stages: Stages) -> int:
-        """Return what stages are estimated to take."""
-        loads = [[sum([self.estimates[place] for place in shard]) for shard in s] for s in stages]
-        return sum(self.crossing_us + max(stage) for stage in loads)
+    @property
+    def serial(self) -> Stages:
+        """Everything as one shard."""
+        return ((tuple(self.costs),),)
+
+    @property
+    def serial_us(self) -> int:
+        """What one shard is estimated to take."""
+        return self.crossing_us + self.total_us + NODE_US * len(self.costs)
+
+    def known(self, stages: Stages) -> _Cut:
+        """Return stages with how good they are now."""
+        return _Cut(stages, self.plan_us(stages) / self.least_us)
+
+    def plan_us(self, stages: Stages) -> int:
+        """Return what stages are estimated to take, and what lies between them."""
+        of = self.costs.__getitem__
+        return sum([self.crossing_us + stage_us([list(map(of, k)) for k in s]) for s in stages])
 
     def may_lose_us(self, kept: _Cut) -> float:
         """Return what a kept cut takes more than it would if it were as tight as it was.
@@ -205,10 +220,19 @@ class _Work:
         At least a part of what the best cut there could be would win: whether there is one now is
         known only by searching.
         """
-        taken_us, least_us = self.taken_us(kept.stages), self.least_us
-        return max(taken_us - kept.looseness * least_us, EXPLORED * (taken_us - least_us), 0.0)
+        plan_us, least_us = self.plan_us(kept.stages), self.least_us
+        return max(plan_us - kept.looseness * least_us, EXPLORED * (plan_us - least_us), 0.0)
 
 
-def estimated_us(cost_us: int) -> int:
-    """Return what a node is taken to cost with all that belongs to it; 0 stands for unknown."""
-    return (cost_us or UNKNOWN_US) + NODE_US
+def taken_us(cost_us: int) -> int:
+    """Return what a node's own code is taken to cost by what it cost lately; 0 is unknown."""
+    return cost_us or UNKNOWN_US
+
+
+def stage_us(shards: Sequence[Sequence[int]]) -> int:
+    """Return what a stage is estimated to take by what the nodes of each shard are taken to cost.
+
+    Shards run their nodes side by side, but one server takes in the results of all of them: cheap
+    nodes gain little by several shards.
+    """
+    return max(map(sum, shards)) + NODE_US * sum(map(len, shards))

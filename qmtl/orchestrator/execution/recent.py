@@ -13,7 +13,7 @@ from qmtl.orchestrator.execution.shape import Limits, Shape
 from qmtl.registry.api import Registry
 from qmtl.sandbox.runtime import fingerprint
 
-MOST_NODES = 20_000  # over all that is kept of a kind; a node takes one or two kilobytes
+MOST_NODES = 40_000  # over all that is kept of a kind; a node takes one or two kilobytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from qmtl.models.execution import Execution, NodeRecord, NodeState, Plan, ShardRecord, Spent
-from qmtl.orchestrator.execution.planning import estimated_us
+from qmtl.orchestrator.execution.planning import stage_us, taken_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class PlannedNodeView:
         stage: Where it is computed; None where it is not, because its result is there.
         shard: Likewise.
         cost_us: What it took lately; None where that is unknown.
-        estimated_us: What it was taken to cost, with calling and committing it.
+        estimated_us: What its own code was taken to cost.
         state: What became of it; None in a plan that was not run.
         took_us: What it took; None where it has not run in this execution.
     """
@@ -39,6 +39,7 @@ class ShardView:
 
     Attributes:
         nodes: Their ids, in the order in which they are computed.
+        estimated_us: The sum of theirs.
         record: How it went; None in a plan that was not run.
     """
 
@@ -68,7 +69,7 @@ class StageView:
     """A stage.
 
     Attributes:
-        estimated_us: That of its longest shard.
+        estimated_us: That of its longest shard, and calling and committing all its nodes.
         took_us: From the moment it could begin to the end of its last shard; None before.
     """
 
@@ -154,7 +155,7 @@ def view(
         before: How many executions of earlier buckets would run first.
     """
     costs = [*plan.cost_us, *[0] * (len(plan.nodes) - len(plan.cost_us))]
-    estimates = [estimated_us(cost) for cost in costs]
+    estimates = [taken_us(cost) for cost in costs]
     known = {(each.stage, each.shard): each for each in shards}
     stages = tuple(_stages(execution, plan, estimates, known))
     inside = {n: (s.stage, k.shard) for s in stages for k in s.shards for n in k.nodes}
@@ -162,14 +163,14 @@ def view(
         _node(node.node_id, node.names, inside.get(node.node_id), cost, estimate, records, reused)
         for node, cost, estimate in zip(plan.nodes, costs, estimates, strict=True)
     )
-    open_us = sum(n.estimated_us for n in nodes if n.stage is not None)
+    open_us = [n.estimated_us for n in nodes if n.stage is not None]
     return PlanView(
         execution=execution,
         created=created,
         nodes=nodes,
         stages=stages,
         estimated_us=sum(s.estimated_us + plan.crossing_us for s in stages),
-        serial_us=open_us + plan.crossing_us if stages else 0,
+        serial_us=stage_us([open_us]) + plan.crossing_us if stages else 0,
         crossing_us=plan.crossing_us,
         reused=sum(n.state is NodeState.REUSED for n in nodes),
         runtime=plan.runtime or None,
@@ -223,9 +224,9 @@ def _stages(
         )
         done_ms = _done_ms(shards)
         took_ms = None if done_ms is None or opened_ms is None else done_ms - opened_ms
-        longest = max(shard.estimated_us for shard in shards)
         took_us = None if took_ms is None else max(0, took_ms) * 1_000
-        found.append(StageView(stage, shards, longest, took_us))
+        estimate = stage_us([[estimates[place] for place in places] for places in rows])
+        found.append(StageView(stage, shards, estimate, took_us))
         opened_ms = done_ms
     return found
 

@@ -44,21 +44,32 @@ def test_what_a_busy_machine_adds_to_a_tiny_node_is_not_learnt() -> None:
     assert learnt(PLAN, {"c": 90}) == {}
 
 
-def shards(first_done_ms: int, next_claimed_ms: int) -> list[ShardRecord]:
-    return [
-        ShardRecord(stage=0, shard=0, claimed_ms=3, done_ms=6),
-        ShardRecord(stage=0, shard=1, claimed_ms=5, done_ms=first_done_ms),
-        ShardRecord(stage=1, shard=0, claimed_ms=next_claimed_ms, done_ms=next_claimed_ms + 9),
-    ]
+def shards(*waits_ms: int) -> list[ShardRecord]:
+    """Return shards of 9 ms, a stage for each wait before the claim of its last one."""
+    found = [ShardRecord(stage=0, shard=0, claimed_ms=0, done_ms=1)]
+    opened_ms = 0
+    for stage, wait_ms in enumerate(waits_ms):
+        claimed_ms = opened_ms + wait_ms
+        opened_ms = claimed_ms + 9
+        found.append(
+            ShardRecord(stage=stage, shard=1, claimed_ms=claimed_ms, done_ms=opened_ms),
+        )
+    return found
 
 
 def test_a_crossing_is_the_time_until_the_last_shard_of_a_stage_is_claimed() -> None:
-    assert crossing_learnt(PLAN, 0, shards(10, 15)) == {}  # 5 ms from the start, 5 ms between
-    assert crossing_learnt(PLAN, 0, shards(10, 35)) == {CROSSING: 8_000}
+    assert crossing_learnt(PLAN, 0, shards(5, 5)) == {}
+    assert crossing_learnt(PLAN, 0, shards(15, 15)) == {CROSSING: 8_000}
+
+
+def test_of_several_crossings_the_lower_median_counts() -> None:
+    assert crossing_learnt(PLAN, 0, shards(999, 5)) == {}  # the first started the executors
+    three = replace(plan_of([["a"]], [["b"]], [["c"]]), crossing_us=5_000)
+    assert crossing_learnt(three, 0, shards(999, 15, 5)) == {CROSSING: 8_000}
 
 
 def test_a_crossing_is_learnt_within_bounds() -> None:
-    fast, slow = crossing_learnt(PLAN, 5, shards(10, 10)), crossing_learnt(PLAN, 0, shards(10, 999))
+    fast, slow = crossing_learnt(PLAN, 0, shards(0, 0)), crossing_learnt(PLAN, 0, shards(999, 999))
     assert fast == {CROSSING: 5_000 - round(0.8 * (5_000 - LEAST_CROSSING_US))}
     assert slow == {CROSSING: 5_000 + round(0.3 * (MOST_CROSSING_US - 5_000))}
 
@@ -66,7 +77,7 @@ def test_a_crossing_is_learnt_within_bounds() -> None:
 def test_the_first_crossing_that_is_measured_counts_like_any_other() -> None:
     unmeasured = replace(PLAN, crossing_us=CROSSING_US)
     more = round(0.3 * (15_000 - CROSSING_US))
-    assert crossing_learnt(unmeasured, 0, shards(10, 35)) == {CROSSING: CROSSING_US + more}
+    assert crossing_learnt(unmeasured, 0, shards(15, 15)) == {CROSSING: CROSSING_US + more}
 
 
 def test_a_plan_without_chords_teaches_nothing_of_crossings() -> None:

@@ -20,7 +20,7 @@ from qmtl.models.execution import (
     ShardRecord,
     Spent,
 )
-from qmtl.orchestrator.execution.planning import estimated_us
+from qmtl.orchestrator.execution.planning import NODE_US
 from qmtl.orchestrator.services.plan_view import Totals, view
 from tests.support.fabric import Fabric
 from tests.support.pipeline import deploy, memory, trigger
@@ -56,7 +56,7 @@ PLAN = Plan(
     cost_us=(4_000, 8_000, 2_000, 0),
     crossing_us=1_000,
 )
-A_US, B_US, C_US = (estimated_us(cost) for cost in PLAN.cost_us[:3])
+A_US, B_US, C_US = PLAN.cost_us[:3]
 EXECUTION = make_execution(created_ms=100, started_ms=103, state=ExecutionState.SUCCEEDED)
 SHARDS = [
     ShardRecord(
@@ -80,17 +80,20 @@ def shown(execution: Execution = EXECUTION, shards: list[ShardRecord] = SHARDS):
     return view(execution, PLAN, created=True, records=records, shards=shards)
 
 
-def test_a_stage_is_estimated_by_its_longest_shard_and_took_until_its_last_was_done():
+def test_a_stage_is_estimated_by_its_longest_shard_and_the_writing_of_all_its_nodes():
     first, second = shown().stages
     assert [shard.estimated_us for shard in first.shards] == [A_US, B_US]
-    assert first.estimated_us == B_US
-    assert (first.took_us, second.took_us) == (12_000, 5_000)
+    assert (first.estimated_us, second.estimated_us) == (B_US + 2 * NODE_US, C_US + NODE_US)
+
+
+def test_a_stage_took_until_its_last_shard_was_done():
+    assert [stage.took_us for stage in shown().stages] == [12_000, 5_000]
 
 
 def test_the_whole_is_the_stages_with_what_lies_between_and_serial_is_one_shard():
     found = shown()
-    assert found.estimated_us == B_US + 1_000 + C_US + 1_000
-    assert found.serial_us == A_US + B_US + C_US + 1_000
+    assert found.estimated_us == B_US + 1_000 + C_US + 1_000 + 3 * NODE_US
+    assert found.serial_us == A_US + B_US + C_US + 1_000 + 3 * NODE_US
 
 
 def test_a_reused_node_stands_in_no_stage_and_took_nothing_here():

@@ -12,6 +12,7 @@ from qmtl.models.execution import Plan
 from qmtl.models.strategy import StrategySpec
 from qmtl.orchestrator.execution.keys import CallKeys, input_keys, seeds
 from qmtl.orchestrator.execution.planning import (
+    NODE_US,
     Fabric,
     Planner,
     WindowKey,
@@ -147,6 +148,18 @@ def test_cheap_nodes_run_in_one_shard() -> None:
     assert names_of(planned(GOLDEN, cost_us=1)) == [[["cross", "fast", "slow", "volume"]]]
 
 
+def test_nodes_that_cost_less_than_their_results_run_in_one_shard_however_many() -> None:
+    many = StrategySpec(
+        name="many",
+        interval_ns=DAY,
+        description="",
+        sources=GOLDEN.sources,
+        nodes=tuple(node(f"n{i}", PRICES) for i in range(5_000)),
+    )
+    assert len(planned(many, cost_us=NODE_US // 2).stages[0]) == 1
+    assert len(planned(many, cost_us=NODE_US * 10).stages[0]) == 2
+
+
 def test_one_slot_needs_one_shard() -> None:
     assert len(names_of(planned(GOLDEN, slots=1))) == 1
 
@@ -194,6 +207,12 @@ def test_one_shard_that_was_best_at_odd_costs_is_not_kept_for_ever() -> None:
     assert stages(50_000, 5_000) == (((0, 1),),)
     found = [stages(20_000, 20_000) for _ in range(5)]
     assert found[-1] == (((0,), (1,)),)
+
+
+def test_a_kept_cut_that_is_worse_than_one_shard_is_left_at_once() -> None:
+    stages = planned_again()
+    assert len(stages(50_000, 50_000, 50_000, 50_000)) == 2
+    assert stages(600, 600, 600, 600) == (((0, 1, 2, 3),),)
 
 
 def test_a_stage_has_as_many_shards_as_living_workers_run_at_once() -> None:

@@ -53,6 +53,14 @@ def test_positional_only_parameters_are_passed_too() -> None:
     ]
 
 
+def test_any_number_of_inputs_arrives_where_it_belongs() -> None:
+    names = [f"p{i}" for i in range(300)]
+    source = f"def f({', '.join(names)}, *, k):\n    return [{', '.join(names)}, k]\n"
+    given = {name: i for i, name in enumerate(names)}
+    outcome = run(source, call(params=(("k", -1),)), **dict(reversed(given.items())))
+    assert value_of(outcome) == [*range(300), -1]
+
+
 def test_an_exception_gives_its_text_and_the_strategys_own_lines() -> None:
     source = "def g(x):\n    return 1 / x\n\ndef f(x):\n    return g(x)\n"
     error = error_of(run(source, call(), x=0))
