@@ -172,17 +172,28 @@ def test_before_the_plan_there_are_no_records(ledger: Ledger) -> None:
     ledger.create(execution, {})
     assert ledger.plan(execution.id) is None
     assert ledger.records(execution.id) == {}
-    assert ledger.outcome("acme", execution.id) == (execution, None, {})
+    assert ledger.outcome("acme", execution.id) == (execution, None, {}, {})
 
 
 def test_an_outcome_is_the_execution_and_its_plan_with_the_records_so_far(ledger: Ledger) -> None:
     plan = plan_of([["a"], ["b"]])
     execution_id = started(ledger, plan)
-    assert ledger.outcome("acme", execution_id) == (ledger.get("acme", execution_id), plan, {})
+    assert ledger.outcome("acme", execution_id) == (ledger.get("acme", execution_id), plan, {}, {})
     run_shard(ledger, execution_id, 0, 0, "a")
-    execution, found, records = ledger.outcome("acme", execution_id)
+    execution, found, records, values = ledger.outcome("acme", execution_id)
     assert execution == ledger.get("acme", execution_id)
-    assert (found, records) == (plan, {"a": succeeded("a").record})
+    assert (found, records, values) == (plan, {"a": succeeded("a").record}, {})
+
+
+def test_an_outcome_gives_the_values_of_its_records_where_they_are_asked_for(
+    ledger: Ledger,
+) -> None:
+    execution_id = started(ledger, plan_of([["a", "b", "c"]]))
+    large = b"x" * 1_000_000
+    token = claimed(ledger, execution_id)
+    nodes = [succeeded("a", b"1"), succeeded("b", large), failed("c")]
+    ledger.commit(execution_id, 0, 0, token, nodes, done=True)
+    assert ledger.outcome("acme", execution_id, values=True)[3] == {"a": b"1", "b": large}
 
 
 def test_another_tenant_sees_no_outcome(ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from qmtl.orchestrator.execution.ledger_types import HistoryRequest
 from qmtl.orchestrator.execution.redis.ledger import RedisLedger
 from tests.support.ledgers import (
     DAY_MS,
+    claimed,
     failed,
     new_execution,
     place_at,
@@ -194,3 +195,21 @@ def test_redis_answers_many_requests_in_one_round_trip_and_large_values_in_two(
     wanted = [(i, "a", digest(b"1" if at % 2 == 0 else BIG)) for at, i in enumerate(ids)]
     assert round_trips(client, lambda: ledger.values_of(wanted)) == 2
     assert round_trips(client, lambda: ledger.values_of(wanted[::2])) == 1
+
+
+def test_redis_answers_a_whole_outcome_in_one_round_trip_and_large_values_in_two(
+    settings: Settings,
+) -> None:
+    client = connect(settings.state_url, timeout_s=settings.connect_timeout_s)
+    ledger = RedisLedger(client, Keys(settings.cell))
+    for value, trips in ((b"1", 1), (BIG, 2)):
+        execution_id = started(ledger, plan_of([["a"]]))
+        token = claimed(ledger, execution_id)
+        ledger.commit(execution_id, 0, 0, token, [succeeded("a", value)], done=True)
+        found: list[bytes] = []
+
+        def read(id_: str = execution_id, found: list[bytes] = found) -> None:
+            found.append(ledger.outcome("acme", id_, values=True)[3]["a"])
+
+        assert round_trips(client, read) == trips
+        assert found == [value]

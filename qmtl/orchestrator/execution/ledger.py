@@ -210,11 +210,13 @@ class Ledger(Protocol):
         """Return the plan, or None before the first ``start``; at most two round trips."""
 
     def outcome(
-        self, tenant: str, execution_id: str
-    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord]]:
+        self, tenant: str, execution_id: str, *, values: bool = False
+    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord], dict[str, bytes]]:
         """Return what ``get``, ``plan`` and ``records`` do, in one round trip.
 
-        One more where this process has not met the plan's shape.
+        One more where this process has not met the plan's shape. With ``values`` also, by node id,
+        the values that the records tell of: small ones in the same round trip, large ones in
+        another. One that a later attempt replaced meanwhile is not among them.
 
         Raises:
             UnknownExecution: There is none, or it is another tenant's.

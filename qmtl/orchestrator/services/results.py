@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qmtl.common.errors import UnknownTarget
 from qmtl.models.execution import (
@@ -52,8 +52,13 @@ class ResultService:
     def get_outcome(
         self, tenant: str, execution_id: str, *, names: Sequence[str] = (), values: bool = True
     ) -> tuple[Execution, list[NodeResult]]:
-        """Return an execution and what ``get_results`` does, in two round trips."""
-        execution, plan, committed = self._ledger.outcome(tenant, execution_id)
+        """Return an execution and what ``get_results`` does.
+
+        One round trip; one more for values of named bindings, and one for large values.
+        """
+        execution, plan, committed, known = self._ledger.outcome(
+            tenant, execution_id, values=values and not names
+        )
         if plan is None:
             return execution, []
         chosen = [(name, node) for name, node in plan.bindings() if not names or name in names]
@@ -66,11 +71,11 @@ class ResultService:
         node_ids = [node.node_id for _, node in chosen]
         records = self._with_open(execution, plan, committed)
         if values:
-            found, complete = self._values(execution, [records[n] for n in node_ids])
+            found, complete = self._values(execution, [records[n] for n in node_ids], known)
             if not complete:  # a later attempt may have committed between the two reads
                 committed = self._ledger.records(execution.id)
                 records = self._with_open(execution, plan, committed)
-                found, _ = self._values(execution, [records[n] for n in node_ids])
+                found, _ = self._values(execution, [records[n] for n in node_ids], {})
         else:
             found = [None] * len(node_ids)
         results = [
@@ -80,13 +85,15 @@ class ResultService:
         return execution, results
 
     def _values(
-        self, execution: Execution, records: Sequence[NodeRecord]
+        self, execution: Execution, records: Sequence[NodeRecord], known: Mapping[str, bytes]
     ) -> tuple[list[bytes | None], bool]:
         """Return the value of each record that has one, and whether all of these were found."""
-        asked = [(execution.id, r.node_id, r.digest or "") for r in records if r.state.has_result]
+        digests = {r.node_id: r.digest or "" for r in records if r.state.has_result}
+        asked = [(execution.id, id_, each) for id_, each in digests.items() if id_ not in known]
         found = self._ledger.values_of(asked) if asked else []
-        values = iter(found)
-        return [next(values) if r.state.has_result else None for r in records], None not in found
+        values = {id_: value for (_, id_, _), value in zip(asked, found, strict=True)}
+        each = [values.get(r.node_id, known.get(r.node_id)) for r in records]
+        return each, None not in found
 
     def _with_open(
         self, execution: Execution, plan: Plan, committed: dict[str, NodeRecord]

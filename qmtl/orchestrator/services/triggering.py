@@ -15,7 +15,6 @@ from qmtl.common.codec import digest
 from qmtl.common.errors import (
     IdempotencyConflict,
     InvalidRequest,
-    MissingData,
     Unavailable,
     UnknownExecution,
 )
@@ -34,11 +33,12 @@ from qmtl.orchestrator.execution.inputs import (
 )
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.ledger_types import MostOpen
-from qmtl.orchestrator.execution.planning import WindowKey, latest_visible_ms, window_of
+from qmtl.orchestrator.execution.planning import WindowKey, window_of
 from qmtl.orchestrator.execution.shape import SourceKey, required
 from qmtl.orchestrator.services.gaps import GapService
+from qmtl.orchestrator.services.seen_points import SeenPoints
 from qmtl.registry.api import Registry
-from qmtl.registry.db.point_store import EVERYTHING, PointStore, WindowRequest
+from qmtl.registry.db.point_store import PointStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,9 @@ class Draft:
 class TriggerService:
     """Checks that a trigger can succeed, then creates its execution and sends its first advance.
 
-    It costs these round trips: the deployment, the sources' points, the creation, the message; the
-    graph where this process has not read the version yet, and an ordered one's line and history.
+    It costs these round trips: the deployment, the creation, the message; the graph where this
+    process has not read the version yet, the points of sources that it has not seen any of, and an
+    ordered one's line and history.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class TriggerService:
         most_open: MostOpen,
     ) -> None:
         self._registry = registry
-        self._points = points
+        self._seen = SeenPoints(points)
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._gaps = gaps
@@ -254,18 +255,14 @@ class TriggerService:
         spec: StrategySpec,
     ) -> None:
         stored = [k for k in keys if k.variable not in given]
-        requests = [_one_point(k, spec) for k in stored]
-        found = self._points.windows(tenant, requests) if requests else []
-        absent: list[MissingData] = [
-            missing(spec, key) for key, window in zip(stored, found, strict=True) if not len(window)
-        ]
+        absent = self._seen.absent(tenant, spec, stored)
         absent += [
-            missing(spec, key)
+            key
             for key in keys
             if key.variable in given and not len(inline_window(given[key.variable], key, spec))
         ]
         if absent:
-            raise absent[0]
+            raise missing(spec, absent[0])
 
 
 def _windows(nodes: Sequence[NodeSpec], as_of_ns: int) -> list[WindowKey]:
@@ -293,14 +290,3 @@ def _same(execution: Execution, cause: str, idempotency_key: str | None) -> Exec
 def _keyed_id(tenant: str, idempotency_key: str) -> str:
     """Return the id of a keyed trigger: a repeat in a later bucket is the same execution."""
     return digest(f"key\n{tenant}\n{idempotency_key}".encode())
-
-
-def _one_point(key: WindowKey, spec: StrategySpec) -> WindowRequest:
-    source = spec.source(key.variable)
-    return WindowRequest(
-        source=source.name,
-        columns=source.columns,
-        until_ms=latest_visible_ms(source, key),
-        period=1,
-        revision=EVERYTHING,
-    )

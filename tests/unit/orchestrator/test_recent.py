@@ -8,7 +8,7 @@ from qmtl.common.recent import Recent
 from qmtl.models.execution import Found, Lookup
 from qmtl.models.strategy import StrategySpec, StrategyVersion
 from qmtl.orchestrator.execution.ledger import Ledger
-from qmtl.orchestrator.execution.recent import Recents
+from qmtl.orchestrator.execution.recent import MOST_NODES, Recents
 from qmtl.orchestrator.execution.shape import Limits
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
@@ -107,7 +107,7 @@ def test_a_plan_weighs_what_it_found_in_histories_too() -> None:
 def test_a_version_weighs_its_text_too() -> None:
     state = MemoryStateStore()
     recent = recents(memory_ledger().ledger, state)
-    long = version("#" * 1024 * 20_000)
+    long = version("#" * 1024 * MOST_NODES)
     state.put_version(long)
     state.put_version(msgspec.structs.replace(long, version="v2"))
     first, second = new_execution(), new_execution(version="v2")

@@ -119,11 +119,13 @@ class MemoryReads:
             return None if known is None else known.plan
 
     def outcome(
-        self, tenant: str, execution_id: str
-    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord]]:
+        self, tenant: str, execution_id: str, *, values: bool = False
+    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord], dict[str, bytes]]:
         with self._lock:
             execution = self.get(tenant, execution_id)
-            return execution, self.plan(execution_id), self.records(execution_id)
+            records = self.records(execution_id)
+            wanted = [id_ for id_, each in records.items() if values and each.state.has_result]
+            return execution, self.plan(execution_id), records, self.values(execution_id, wanted)
 
     def shards(self, execution_id: str) -> list[ShardRecord]:
         with self._lock:

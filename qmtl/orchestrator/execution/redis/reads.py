@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import redis
@@ -35,6 +36,7 @@ MOST_NODES = 20_000  # over all shapes that are kept; a node takes one or two ki
 BLOCK_S = 1.0  # longest wait inside the server
 BELL_TELLS_S = 30.0  # after an execution was created; the bell of its end is there for twice that
 MOST_CREATED = 1_000  # that are remembered for it
+_NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 TALLIES = ("computed", "reused", "waited")
 
 
@@ -163,16 +165,29 @@ class RedisReads:
 
     @translated()
     def outcome(
-        self, tenant: str, execution_id: str
-    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord]]:
+        self, tenant: str, execution_id: str, *, values: bool = False
+    ) -> tuple[Execution, Plan | None, dict[str, NodeRecord], dict[str, bytes]]:
         with self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(self._exec(execution_id))
             pipe.get(self._exec(execution_id, "plan"))
             pipe.hgetall(self._exec(execution_id, "nodes"))
-            fields, document, found = pipe.execute()
+            if values:
+                pipe.hgetall(self._exec(execution_id, "values"))
+            fields, document, found, *tagged = pipe.execute()
         execution = self._execution(tenant, execution_id, fields)
         plan = None if document is None else self._with_nodes(documents.plan_from(document))
-        return execution, plan, _records(found)
+        records = _records(found)
+        return execution, plan, records, self._recorded(records, *tagged)
+
+    def _recorded(
+        self, records: Mapping[str, NodeRecord], tagged: Mapping[bytes, bytes] = _NOTHING
+    ) -> dict[str, bytes]:
+        """Return of the fields that hold values those that the records tell of."""
+        if not tagged:
+            return {}
+        fields = [(tagged.get(id_.encode()), each.digest or "") for id_, each in records.items()]
+        pairs = zip(records, self._values.as_recorded(fields), strict=True)
+        return {node_id: value for node_id, value in pairs if value is not None}
 
     def _with_nodes(self, plan: Plan) -> Plan:
         nodes = self._shapes.get(plan.shape)

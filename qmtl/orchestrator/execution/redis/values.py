@@ -42,11 +42,19 @@ class RedisValues:
         """
         places = [(execution_id, node_id) for execution_id, node_id, _ in results]
         tagged = by_execution(self._client, self._key, "values", places)
-        found = [tagged.get(place) for place in places]
+        return self.as_recorded(
+            [(tagged.get(place), result[2]) for place, result in zip(places, results, strict=True)]
+        )
+
+    def as_recorded(self, fields: Sequence[tuple[bytes | None, str]]) -> list[bytes | None]:
+        """Return the value of each (field of an execution's values, digest) that has this digest.
+
+        Large ones are read, in one round trip.
+        """
         return self._untagged(
             [
-                value if value is not None and _digest(value) == recorded else None
-                for value, (_, _, recorded) in zip(found, results, strict=True)
+                field if field is not None and _digest(field) == recorded else None
+                for field, recorded in fields
             ]
         )
 
