@@ -15,7 +15,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _OPEN_FILES = 64
-_TABLES = "qmtl.common.codec.frame_reading"  # pandas, which the codec imports when it needs it
+_LIBRARY_BYTES = 512 * 1024 * 1024
 
 
 def die_with_parent(parent: int) -> None:
@@ -27,13 +27,10 @@ def die_with_parent(parent: int) -> None:
 
 
 def import_libraries(source_text: str) -> None:
-    """Import what reads tables and what a source imports.
+    """Import what a source imports, so that libraries count for nothing under its limits.
 
-    So libraries count for nothing under its limits, and the first call that needs one takes no
-    longer for it. Whatever cannot be imported is left to the source itself, where its author sees
-    the line.
+    Whatever cannot be imported is left to the source itself, where its author sees the line.
     """
-    importlib.import_module(_TABLES)
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
         for item in _statements(ast.parse(source_text)):
             names = [alias.name for alias in item.names] if isinstance(item, ast.Import) else []
@@ -67,7 +64,8 @@ class MemoryLimit:
     """Address space beyond what the process has when this is made; Linux alone enforces it."""
 
     def __init__(self, memory_bytes: int) -> None:
-        self._base = _address_space()
+        spare = 0 if "pandas" in sys.modules else _LIBRARY_BYTES
+        self._base = _address_space() + spare
         self._most = self._soft = memory_bytes
         if self._base:
             resource.setrlimit(resource.RLIMIT_AS, (self._base + memory_bytes,) * 2)
