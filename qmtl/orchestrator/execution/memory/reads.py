@@ -124,8 +124,10 @@ class MemoryReads:
         with self._lock:
             execution = self.get(tenant, execution_id)
             records = self.records(execution_id)
-            wanted = [id_ for id_, each in records.items() if values and each.state.has_result]
-            return execution, self.plan(execution_id), records, self.values(execution_id, wanted)
+            wanted = [(execution_id, id_, each.digest or "") for id_, each in records.items()]
+            found = zip(records, self.values_of(wanted if values else []), strict=False)
+            given = {node_id: value for node_id, value in found if value is not None}
+            return execution, self.plan(execution_id), records, given
 
     def shards(self, execution_id: str) -> list[ShardRecord]:
         with self._lock:
