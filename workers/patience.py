@@ -25,7 +25,6 @@ BYTES_PER_S = 16_384  # slower clients are taken to have stalled
 WRITE_S = 30.0  # without a byte taken
 SLICE_S = 0.25  # between two looks at whether others wait
 FOLLOW_S = 0.003  # that a thread waits for the next request on a connection that it has served
-PIECE = 65_536
 
 
 class BoundedSocket(socket.socket):
@@ -71,7 +70,7 @@ class BoundedSocket(socket.socket):
         self.settimeout(WRITE_S)
         try:
             while rest:
-                rest = rest[super().send(rest[:PIECE], flags) :]
+                rest = rest[super().send(rest, flags) :]
         except TimeoutError as error:
             raise ConnectionResetError(errno.ECONNRESET, "the client takes nothing") from error
         finally:

@@ -5,6 +5,7 @@ Settings come from the environment (``QMTL_...``); see ``qmtl.common.settings``.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -108,7 +109,10 @@ def _application(settings: Settings) -> Flask:
     from qmtl.tasks.canvas import CeleryDispatcher  # noqa: PLC0415 - likewise
 
     system = build(settings, CeleryDispatcher(app))
-    return create_app(settings, system.registry, system.orchestrator)
+    application = create_app(settings, system.registry, system.orchestrator)
+    gc.collect()
+    gc.freeze()  # what lives as long as the process is not looked through while requests wait
+    return application
 
 
 if __name__ == "__main__":

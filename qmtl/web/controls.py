@@ -35,7 +35,7 @@ def cancel_execution(execution_id: str) -> Execution:
 )
 def resume_execution(query: dict[str, Any], execution_id: str) -> Answer:
     """Run what has no result yet; 200 where it ended within the wait."""
-    wanted = bodies.load_optional_json(wire.AttemptBody())
+    wanted = bodies.load_optional_json(wire.AttemptBody)
     execution = services().orchestrator.resume_execution(
         caller().tenant, execution_id, attempt=wanted.get("attempt")
     )
@@ -52,7 +52,7 @@ def resume_execution(query: dict[str, Any], execution_id: str) -> Answer:
 )
 def retry_execution(query: dict[str, Any], execution_id: str) -> Answer:
     """Compute nodes and what rests on them again; 200 where it ended within the wait."""
-    wanted = bodies.load_json(wire.RetryBody())
+    wanted = bodies.load_json(wire.RetryBody)
     execution = services().orchestrator.retry_execution(
         caller().tenant, execution_id, tuple(wanted["nodes"]), attempt=wanted.get("attempt")
     )

@@ -61,7 +61,7 @@ class ResultsQuery(RowsQuery):
 )
 def trigger_pipeline(query: dict[str, Any], headers: dict[str, Any]) -> Answer:
     """Run a version; 201 where it ended within the wait, 200 where it was triggered before."""
-    wanted, who = bodies.load_json(wire.TriggerBody()), caller()
+    wanted, who = bodies.load_json(wire.TriggerBody), caller()
     execution, created = services().orchestrator.trigger_pipeline(
         who.tenant,
         strategy=wanted["strategy"],

@@ -45,7 +45,7 @@ class LineageQuery(Wire):
 )
 def register_node(query: dict[str, Any], headers: dict[str, Any]) -> Answer | Response:
     """Register one binding of a module, with what it rests on."""
-    wanted = bodies.load_json(wire.RegisterNodeBody())
+    wanted = bodies.load_json(wire.RegisterNodeBody)
     check_source_size(wanted["source"])
     return carry_out(
         "register_node",

@@ -23,7 +23,7 @@ plans = Resource("plans", "How executions are cut, what they took, and why resul
 )
 def plan_pipeline() -> PlanView:
     """Show the plan that this trigger would get now; nothing is created or run."""
-    wanted, who = bodies.load_json(api_orchestrator.TriggerBody()), caller()
+    wanted, who = bodies.load_json(api_orchestrator.TriggerBody), caller()
     return services().orchestrator.plan_pipeline(
         who.tenant,
         strategy=wanted["strategy"],

@@ -168,7 +168,7 @@ def _says_itself(values: Sequence[Any]) -> bool:
     """Tell whether JSON says every member as it is: long lists of numbers are told at once."""
     kinds = set(map(type, values))
     if kinds == {float}:
-        return all(map(math.isfinite, values))
+        return math.isfinite(sum(values)) or all(map(math.isfinite, values))
     if kinds == {int}:
         return min(values) in WHOLE_NUMBERS and max(values) in WHOLE_NUMBERS
     return kinds <= {bool, type(None)}

@@ -102,9 +102,9 @@ class Resource:
         def decorate(view: View) -> View:
             served = self._describe(_serve(view, answers), method, answers, problems, doc or {})
             if idempotent:
-                served = self.blueprint.arguments(IdempotencyHeader, location="headers")(served)
+                served = self.blueprint.arguments(IdempotencyHeader(), location="headers")(served)
             if query is not None:
-                served = self.blueprint.arguments(query, location="query")(served)
+                served = self.blueprint.arguments(query(), location="query")(served)
             self.blueprint.route(path, methods=[method])(served)
             return view
 

@@ -36,7 +36,7 @@ def append_points(name: str) -> Any:
     registry, tenant = services().registry, caller().tenant
     if bodies.require_content_type(bodies.JSON, bodies.CSV) == bodies.CSV:
         return registry.append_csv(tenant, name, bodies.load_text("CSV"))
-    return registry.append_rows(tenant, name, bodies.load_json(wire.PointsBody())["points"])
+    return registry.append_rows(tenant, name, bodies.load_json(wire.PointsBody)["points"])
 
 
 @sources.route("GET", "/v1/sources", {200: paging.page_of(wire.SourceItem)}, query=paging.PageQuery)

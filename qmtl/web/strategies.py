@@ -123,7 +123,7 @@ def activate_strategy(
     query: dict[str, Any], headers: dict[str, Any], name: str
 ) -> Answer | Response:
     """Make a version the active one of an environment."""
-    return _deploy("activate_strategy", wire.ActivateBody(), name, query, headers)
+    return _deploy("activate_strategy", wire.ActivateBody, name, query, headers)
 
 
 @strategies.route(
@@ -139,12 +139,12 @@ def deactivate_strategy(
     query: dict[str, Any], headers: dict[str, Any], name: str
 ) -> Answer | Response:
     """Leave an environment without an active version."""
-    return _deploy("deactivate_strategy", wire.DeactivateBody(), name, query, headers)
+    return _deploy("deactivate_strategy", wire.DeactivateBody, name, query, headers)
 
 
 def _deploy(
     operation: str,
-    schema: wire.DeactivateBody,
+    schema: type[wire.DeactivateBody],
     name: str,
     query: dict[str, Any],
     headers: dict[str, Any],

@@ -68,7 +68,7 @@ def source_from_body() -> dict[str, Any]:
     if bodies.require_content_type(bodies.JSON, bodies.PYTHON) == bodies.PYTHON:
         wanted: dict[str, Any] = {"source": bodies.load_text("source")}
     else:
-        wanted = bodies.load_json(SubmitStrategyBody())
+        wanted = bodies.load_json(SubmitStrategyBody)
     check_source_size(wanted["source"])
     return wanted
 

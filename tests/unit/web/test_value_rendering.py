@@ -21,7 +21,9 @@ def rendered(value: object, *, rows: int = 10) -> object:
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 0, -7, 2**60, 1.5, "text", [1, "a"], {"a": {"b": 1}}]
+    "value",
+    [None, True, 0, -7, 2**60, 1.5, "text", [1, "a"], {"a": {"b": 1}}, [1e308, 1e308], [[], {}]],
+    ids=str,
 )
 def test_what_json_can_say_stands_for_itself(value: object):
     assert rendered(value) == value
