@@ -66,7 +66,7 @@ class StagePlanView(Wire):
 
     stage = fields.Integer()
     estimated_ms = milliseconds(
-        "estimated_us", description="That of its longest shard, and calling and committing all."
+        "estimated_us", description="What its longest shard takes, and to store the results of all."
     )
     took_ms = milliseconds(
         "took_us",

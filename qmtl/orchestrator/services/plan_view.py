@@ -69,7 +69,7 @@ class StageView:
     """A stage.
 
     Attributes:
-        estimated_us: That of its longest shard, and calling and committing all its nodes.
+        estimated_us: What its longest shard takes, and to store the results of all.
         took_us: From the moment it could begin to the end of its last shard; None before.
     """
 

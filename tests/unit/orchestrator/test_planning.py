@@ -67,14 +67,18 @@ GOLDEN = StrategySpec(
 )
 
 
-APART = StrategySpec(
-    name="apart",
-    interval_ns=DAY,
-    description="",
-    sources=GOLDEN.sources,
-    nodes=tuple(node(f"n{i}", PRICES) for i in range(12)),
-)
+def apart(count: int) -> StrategySpec:
+    """Return nodes that do not read each other."""
+    return StrategySpec(
+        name="apart",
+        interval_ns=DAY,
+        description="",
+        sources=GOLDEN.sources,
+        nodes=tuple(node(f"n{i}", PRICES) for i in range(count)),
+    )
 
+
+APART = apart(12)
 D, E = "d" * 32, "e" * 32  # digests of windows
 MILLISECOND_US = 1_000
 
@@ -149,13 +153,7 @@ def test_cheap_nodes_run_in_one_shard() -> None:
 
 
 def test_nodes_that_cost_less_than_their_results_run_in_one_shard_however_many() -> None:
-    many = StrategySpec(
-        name="many",
-        interval_ns=DAY,
-        description="",
-        sources=GOLDEN.sources,
-        nodes=tuple(node(f"n{i}", PRICES) for i in range(5_000)),
-    )
+    many = apart(5_000)
     assert len(planned(many, cost_us=NODE_US // 2).stages[0]) == 1
     assert len(planned(many, cost_us=NODE_US * 10).stages[0]) == 2
 

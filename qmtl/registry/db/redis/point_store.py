@@ -58,14 +58,14 @@ class RedisPointStore:
 
     @translated()
     def latest(self, tenant: str, requests: Sequence[WindowRequest]) -> list[tuple[int, Points]]:
-        with self._client.pipeline(transaction=True) as pipe:
+        several = len(requests) > 1  # then they must tell of one moment; a script alone does
+        with self._client.pipeline(transaction=several) as pipe:
             for each in requests:
-                pipe.hget(self._facts(tenant, each.source), "revision")
                 self._read(pipe, tenant, each, EVERYTHING)
-            replies = iter(pipe.execute())
+            replies = pipe.execute()
         return [
-            (int(revision or 0), _window(window, each.columns))
-            for revision, window, each in zip(replies, replies, requests, strict=True)
+            (int(reply[2]), _window(reply, each.columns))
+            for reply, each in zip(replies, requests, strict=True)
         ]
 
     def _read(self, pipe: Any, tenant: str, wanted: WindowRequest, revision: int) -> None:

@@ -1,12 +1,14 @@
 -- Read the last points of a source at or before a time, as a revision shows them.
 -- KEYS: points (sorted set), facts (hash)
 -- ARGV: until (ms), period, revision
--- Returns {columns, newest first: time (8 bytes) .. row, each row as wide as the columns}.
+-- Returns {columns, newest first: time (8 bytes) .. row, each row as wide as the columns,
+-- the source's revision now}.
 local NAN = '\0\0\0\0\0\0\248\127'
 local points, facts = KEYS[1], KEYS[2]
 local period, revision = tonumber(ARGV[2]), tonumber(ARGV[3])
 
-local columns = redis.call('HGET', facts, 'columns') or '[]'
+local known = redis.call('HMGET', facts, 'columns', 'revision')
+local columns = known[1] or '[]'
 local width = 16 + 8 * #cjson.decode(columns)
 local chunk = math.min(math.max(period, 16), 4096)
 -- From here on by rank: a chunk costs what it holds, wherever it lies.
@@ -31,4 +33,4 @@ while count < period do
   if #members < chunk then break end
   start = start + chunk
 end
-return {columns, table.concat(taken)}
+return {columns, table.concat(taken), known[2] or '0'}
