@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from qmtl.common.codec.templates import made_ready
 from qmtl.common.errors import SandboxFailure
 from qmtl.common.recent import Recent
 from qmtl.sandbox.evaluate import Evaluator
@@ -45,6 +46,7 @@ class Session:
         self._reports = reports
         self._progress = progress
         self._tables: Recent[Table] = kept_tables(len)
+        self._ready = False  # to decode tables
 
     def define(self, define: Define) -> None:
         """Keep a table."""
@@ -58,6 +60,8 @@ class Session:
         if table is None:
             raise SandboxFailure("A run names a table that was not sent.")
         selection = table.select(run.places, {place: wire.to_call() for place, wire in run.changed})
+        if not self._ready:  # pandas takes up to a second, which no plan should take for a node's
+            self._ready = made_ready(run.values.values())
         self._reports.begin()
         self._make(selection, run.values)
         self._memory.allow(0)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -100,6 +101,10 @@ def surroundings():
     limits = [resource.getrlimit(n)[0] for n in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)]
     return [dict(os.environ), os.getcwd(), limits, len(os.listdir("/dev/fd"))]
 
+def has_pandas():
+    import sys
+    return "pandas" in sys.modules
+
 def speak():
     print("spoken")
     os.write(1, b"lost")
@@ -151,6 +156,16 @@ def test_a_chain_of_a_thousand_nodes_runs_in_one_shard() -> None:
         outcomes = ready.run(chain, {})
     assert [o.node_id for o in outcomes] == [c.node_id for c in chain]
     assert values(outcomes)["999"] == 999
+
+
+@pytest.mark.parametrize(("given", "imported"), [(pd.Series([1.0]), True), (1, False)])
+def test_what_reads_tables_is_imported_before_any_call_is_timed(
+    given: object, *, imported: bool
+) -> None:
+    first, reader = call("first", "has_pandas"), call("reader", "plus", inputs=(("x", "given"),))
+    with executor() as ready:
+        outcomes = ready.run([first, reader], {"given": encode(given)})
+    assert values(outcomes)["first"] is imported
 
 
 def test_no_reader_sees_what_another_does_to_its_input() -> None:

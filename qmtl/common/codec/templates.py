@@ -10,6 +10,8 @@ in nothing but ``memory_usage``.)
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qmtl.common.codec.kinds import COLUMNS
@@ -56,6 +58,19 @@ class Templates:
         self._kept[key] = data, template
         while self._bytes > MOST_BYTES:
             self._bytes -= len(self._kept.pop(next(iter(self._kept)))[0])
+
+
+def made_ready(values: Iterable[bytes]) -> bool:
+    """Import what decoding series, frames and arrays takes; tell whether any is among the values.
+
+    One that cannot be decoded is left to whoever reads it.
+    """
+    tables = [data for data in values if data[:1] == bytes([COLUMNS])]
+    for data in tables:
+        if "pandas" not in sys.modules:
+            with suppress(Exception):
+                decode(data)
+    return bool(tables)
 
 
 def template_of(data: bytes) -> Template:
