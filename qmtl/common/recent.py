@@ -23,6 +23,11 @@ class Recent(Generic[V]):
         self._kept: OrderedDict[Hashable, V] = OrderedDict()
         self._weight = 0
 
+    @property
+    def weight(self) -> int:
+        """Of all that is kept."""
+        return self._weight
+
     def get(self, key: Hashable) -> V | None:
         """Return what is kept, and count it as used."""
         with self._lock:

@@ -49,7 +49,8 @@ class Settings:
         dispatch_deadline_s: How long a dispatched shard may stay unclaimed before it is sent again.
         node_timeout_s: Time limit of a node that declares none.
         node_timeout_max_s: Longest limit that a node may declare.
-        node_memory_bytes: Memory that a node's executor may use beyond its libraries.
+        node_memory_bytes: Memory that a node's executor may use beyond its libraries and the values
+            that it holds for other nodes.
         value_limit_bytes: Largest encoded value.
         memo_ttl_s: How long a result is found again by what it was computed from.
         source_limit_bytes: Largest source text.

@@ -25,7 +25,8 @@ class Call(Struct, frozen=True, kw_only=True):
         timeout_s: Limit of one attempt; an executor enforces it, a local call does not.
         retries: How often the call is made again after an exception, in an executor after a pause
             (``backoff``). A call that exceeds its limit or kills its executor is not made again.
-        memory_bytes: What the call may use beyond the libraries; an executor's own where 0.
+        memory_bytes: What the call may use beyond the libraries and what is held for other
+            calls; an executor's own where 0.
         seed: From 0 to 2**64 - 1 where the random generators must be seeded.
     """
 

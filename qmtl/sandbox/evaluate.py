@@ -103,7 +103,7 @@ class Evaluator:
                 return outcome
             attempt += 1
             if sleep is not None:
-                sleep(pause_s(call, attempt))
+                sleep(pause_s(attempt))
 
     def _attempt(self, call: Call, values: Mapping[str, bytes]) -> Outcome:
         value, error = None, None

@@ -16,6 +16,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _OPEN_FILES = 64
 _LIBRARY_BYTES = 512 * 1024 * 1024
+_LEFT_BYTES = 32 * 1024 * 1024  # templates, a batch of outcomes, what malloc keeps between blocks
+HELD_BYTES = 2 * 1024 * 1024 * 1024  # of what is held for other calls
 
 
 def die_with_parent(parent: int) -> None:
@@ -61,22 +63,48 @@ def _start_polars() -> None:
 
 
 class MemoryLimit:
-    """Address space beyond what the process has when this is made; Linux alone enforces it."""
+    """Address space beyond what the process has when this is made; Linux alone enforces it.
+
+    A call's own memory is what it decodes of its inputs, computes and encodes of its result. What
+    the process holds for other calls comes on top, so that a call may use its limit wherever and
+    beside whatever it is made. A fixed allowance covers what malloc keeps between large blocks; a
+    call that meets none of that may use so much more than its limit.
+
+    The hard limit, which no unprivileged process can lift, leaves room for a fixed part of the
+    latter; the soft one follows the calls.
+    """
 
     def __init__(self, memory_bytes: int) -> None:
-        spare = 0 if "pandas" in sys.modules else _LIBRARY_BYTES
-        self._base = _address_space() + spare
-        self._most = self._soft = memory_bytes
-        if self._base:
-            resource.setrlimit(resource.RLIMIT_AS, (self._base + memory_bytes,) * 2)
+        spare = _LEFT_BYTES if "pandas" in sys.modules else _LEFT_BYTES + _LIBRARY_BYTES
+        space = _address_space()
+        self._base = space + spare
+        self._most = memory_bytes
+        self._enforced = space > 0
+        self._ceiling = self._base + memory_bytes + HELD_BYTES
+        if self._enforced:
+            outer = resource.getrlimit(resource.RLIMIT_AS)[1]
+            if outer != resource.RLIM_INFINITY:
+                self._ceiling = min(self._ceiling, outer)
+        self.allow(0, 0)
 
-    def allow(self, memory_bytes: int) -> None:
-        """Let the next call use so much, up to the executor's own limit (0: all of it)."""
-        wanted = min(memory_bytes or self._most, self._most)
-        if wanted != self._soft and self._base:
-            most = self._base + self._most
-            resource.setrlimit(resource.RLIMIT_AS, (self._base + wanted, most))
-        self._soft = wanted
+    def allow(self, memory_bytes: int, held_bytes: int) -> None:
+        """Limit the next call.
+
+        Args:
+            memory_bytes: What it may use, up to the executor's own limit (0: all of it).
+            held_bytes: What is held for other calls, which counts up to ``HELD_BYTES``.
+        """
+        own = min(memory_bytes or self._most, self._most)
+        self._limit(self._base + own + min(held_bytes, HELD_BYTES))
+
+    def lift(self) -> None:
+        """Let the process take messages in and send them while no call runs."""
+        self._limit(self._ceiling)
+
+    def _limit(self, wanted: int) -> None:
+        if self._enforced:
+            soft = min(wanted, self._ceiling)
+            resource.setrlimit(resource.RLIMIT_AS, (soft, self._ceiling))
 
 
 def limit_files() -> None:

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # its own reserves a GiB of address space at once
 }
 SEND_TIMEOUT_S = 30.0
 REPLY_SLACK_BYTES = 4 * 1024 * 1024
@@ -31,7 +32,7 @@ class ChildDied(Exception):
 
 
 class ChildProcess:
-    """One exec'd child in a session of its own, with four environment variables.
+    """One exec'd child in a session of its own, with five environment variables.
 
     It inherits one socket and the page of ``Progress``, and nothing else. On Linux it is killed
     with the parent, however the parent ends; that signal follows the thread that started it, so

@@ -11,7 +11,9 @@ from qmtl.common.recent import Recent
 from qmtl.sandbox.evaluate import Evaluator
 from qmtl.sandbox.progress import Progress
 from qmtl.sandbox.protocol import Define, Run, WireOutcome
-from qmtl.sandbox.tables import Selection, Table, kept_tables
+from qmtl.sandbox.tables import CALL_BYTES, Selection, Table, kept_tables
+
+STEP_BYTES = 1024 * 1024  # by which held values grow or shrink until the limit follows
 
 
 class Reports(Protocol):
@@ -25,7 +27,8 @@ class Reports(Protocol):
 class Memory(Protocol):
     """Limits what a call may use; see ``MemoryLimit``."""
 
-    def allow(self, memory_bytes: int, /) -> None: ...
+    def allow(self, memory_bytes: int, held_bytes: int, /) -> None: ...
+    def lift(self) -> None: ...
 
 
 class Session:
@@ -47,6 +50,7 @@ class Session:
         self._progress = progress
         self._tables: Recent[Table] = kept_tables(len)
         self._ready = False  # to decode tables
+        memory.lift()
 
     def define(self, define: Define) -> None:
         """Keep a table."""
@@ -64,7 +68,7 @@ class Session:
             self._ready = made_ready(run.values.values())
         self._reports.begin()
         self._make(selection, run.values)
-        self._memory.allow(0)
+        self._memory.lift()
         self._reports.finish()
 
     def _make(self, selection: Selection, values: dict[str, bytes]) -> None:
@@ -73,27 +77,34 @@ class Session:
         evaluate, progress, report = self._evaluator.evaluate, self._progress, self._reports.add
         start, stop, sleep = progress.start, progress.stop, self._sleep
         gaps = not outer <= values.keys()
-        allowed = -1
+        held = CALL_BYTES * self._tables.weight + sum(map(len, values.values()))
+        allowed, least, most = -1, 0, 0  # the limit holds while so much is held
         for position, call in enumerate(calls):
             if not gaps or all(key in values for key in needs[position]):
-                if call.memory_bytes != allowed:
-                    allowed = call.memory_bytes
-                    self._memory.allow(allowed)
+                if call.memory_bytes != allowed or not least <= held <= most:
+                    allowed, least, most = call.memory_bytes, held - STEP_BYTES, held + STEP_BYTES
+                    self._memory.allow(allowed, most)
                 progress.position = position
                 made = evaluate(call, values, on_attempt=start, sleep=sleep)
                 stop()
                 value = made.value
                 if value is None:
                     gaps = True
-                elif kept[position]:
-                    values[call.node_id] = value
+                else:
+                    size = len(value)
+                    if kept[position]:
+                        values[call.node_id] = value
+                        held += size
+                    if size > STEP_BYTES:  # to report it takes as much again
+                        self._memory.lift()
+                        allowed = -1
                 report(
                     WireOutcome(
                         position, value, made.started_ns, made.duration_ns, made.error, made.logs
                     )
                 )
             for key in drops[position]:
-                values.pop(key, None)
+                held -= len(values.pop(key, b""))
 
     def _sleep(self, seconds: float) -> None:
         """Pause between two attempts, which is nobody's time."""

@@ -16,7 +16,8 @@ from qmtl.common.codec import digest, encode
 from qmtl.common.recent import Recent
 from qmtl.sandbox.calls import Call
 
-KEPT_CALLS = 40_000  # in the tables of one executor; 1,000 take about 1 MB
+KEPT_CALLS = 40_000  # in the tables of one executor
+CALL_BYTES = 1_000  # that a call of a kept table takes, about
 _V = TypeVar("_V")
 Ranges = tuple[int, ...]  # first place, place after the last, first place, ...
 

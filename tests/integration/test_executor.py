@@ -302,6 +302,7 @@ def test_a_child_has_no_environment_no_files_and_no_descriptors_of_ours(
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "POLARS_MAX_THREADS": "1",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
     }
     assert folder == "/"
     assert limits == [0, 0]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from tempfile import TemporaryFile
 
 import pytest
+from msgspec.structs import asdict
 
 from qmtl.common.codec import digest, encode
 from qmtl.common.errors import NODE_DIED, SandboxFailure
@@ -13,11 +14,12 @@ from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.evaluate import Evaluator, load_module
 from qmtl.sandbox.progress import SIZE, Progress
 from qmtl.sandbox.protocol import Define, Run, WireCall, WireOutcome
-from qmtl.sandbox.session import Session
+from qmtl.sandbox.session import STEP_BYTES, Session
 from qmtl.sandbox.shard import Shard
 from qmtl.sandbox.tables import Table
 
 SOURCE = "def f(**x):\n    if 'bad' in x:\n        raise ValueError\n    return sum(x.values())\n"
+SOURCE += "def same(x0=0):\n    return x0\n"
 
 
 def call(node_id: str, *reads: str, **params: object) -> Call:
@@ -48,9 +50,17 @@ class Reports:
         self.finished = True
 
 
-class Unlimited:
-    def allow(self, memory_bytes: int) -> None:
-        assert memory_bytes == 0
+class Allowed:
+    """Notes what the calls are allowed, None where the limit is lifted."""
+
+    def __init__(self) -> None:
+        self.limits: list[tuple[int, int] | None] = []
+
+    def allow(self, memory_bytes: int, held_bytes: int) -> None:
+        self.limits.append((memory_bytes, held_bytes))
+
+    def lift(self) -> None:
+        self.limits.append(None)
 
 
 @pytest.fixture
@@ -63,9 +73,12 @@ def progress() -> Iterator[Progress]:
         progress.close()
 
 
-def run(progress: Progress, calls: Sequence[Call], **values: object) -> Reports:
+def run(
+    progress: Progress, calls: Sequence[Call], memory: Allowed | None = None, **values: object
+) -> Reports:
     reports = Reports()
-    session = Session(Evaluator(load_module(SOURCE, "d")), Unlimited(), reports, progress)
+    evaluator = Evaluator(load_module(SOURCE, "d"))
+    session = Session(evaluator, memory or Allowed(), reports, progress)
     session.define(Define("t", [WireCall.of(c) for c in calls]))
     reports.values.update({key: encode(value) for key, value in values.items()})
     session.run(Run("t", (0, len(calls)), [], reports.values))
@@ -90,6 +103,28 @@ def test_a_child_drops_the_inputs_of_calls_that_are_not_made(progress: Progress)
     reports = run(progress, calls, given=1)
     assert [o.position for o in reports.outcomes] == [0, 2]
     assert reports.values == {}
+
+
+def test_the_limit_of_memory_is_set_once_for_many_calls_that_hold_little(
+    progress: Progress,
+) -> None:
+    memory = Allowed()
+    run(progress, chain(1_000), memory, given=1)
+    assert memory.limits[0] is None
+    assert memory.limits[2:] == [None]
+
+
+def test_what_is_held_for_others_is_added_to_what_a_call_may_use(progress: Progress) -> None:
+    size = 4 * STEP_BYTES
+    calls = [call("a"), call("b", x0="x" * size), call("c"), call("d", "b"), call("e")]
+    calls = [Call(**{**asdict(c), "memory_bytes": 7, "function": "same"}) for c in calls]
+    memory = Allowed()
+    run(progress, calls, memory)
+    steps = [None if limit is None else limit[1] // size for limit in memory.limits]
+    # Before a; b's result is reported; before c, which b's result lies beside; d's is reported;
+    # before e, beside which nothing lies.
+    assert steps == [None, 0, None, 1, None, 0, None]
+    assert {limit[0] for limit in memory.limits if limit is not None} == {7}
 
 
 def shard(calls: Sequence[Call], told: list[Outcome], **values: object) -> Shard:
