@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 from webargs.flaskparser import abort
 
 from qmtl.common.codec import decode
-from qmtl.common.errors import UnknownTarget
+from qmtl.common.errors import Unavailable, UnknownTarget
 from qmtl.models import api_orchestrator as wire
 from qmtl.models.api_fields import NAME, Wire
 from qmtl.models.execution import Execution, NodeResult
@@ -204,13 +204,19 @@ def result_view(result: NodeResult, *, rows: int) -> dict[str, Any]:
 
 
 def wait_for(execution: Execution, wait_s: float) -> Execution:
-    """Return the execution once it ended, or as it stands when the time is up."""
+    """Return the execution once it ended, or as it stands when the time is up.
+
+    One that was accepted is so where a server goes away meanwhile: it is returned as it stood.
+    """
     if execution.state.ended:
         return execution
     found = services()
     with found.waiting.enter(wait_s) as allowed_s:
         if allowed_s <= 0:
             return execution
-        return found.orchestrator.wait_for_execution(
-            execution.tenant, execution.id, timeout_s=allowed_s
-        )
+        try:
+            return found.orchestrator.wait_for_execution(
+                execution.tenant, execution.id, timeout_s=allowed_s
+            )
+        except Unavailable:
+            return execution

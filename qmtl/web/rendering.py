@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from qmtl.common.timeline import format_time
+from qmtl.orchestrator.execution.result_document import WHOLE_NUMBERS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +28,6 @@ ROWS = 10
 MOST_ROWS = 10_000
 MOST_CELLS = 200_000
 MOST_CHARACTERS = 4 * 1024 * 1024
-WHOLE_NUMBERS = range(-(2**63), 2**64)  # that readers of JSON can be expected to take
 DECIMAL_BITS = 14_000  # Python refuses to write decimals of more than 4300 digits
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response
 
+from qmtl.common.errors import Unavailable
 from qmtl.models.api_registry import SubmitStrategyBody
 from qmtl.models.strategy import Submission, SubmissionState
 from qmtl.web import bodies, errors
@@ -51,16 +52,22 @@ def carry_out(
 
 
 def wait_for(submission: Submission, wait_s: float) -> Submission:
-    """Return the submission once it ended, or as it stands when the time is up."""
+    """Return the submission once it ended, or as it stands when the time is up.
+
+    One that was accepted is so where a server goes away meanwhile: it is returned as it stood.
+    """
     if submission.state.ended:
         return submission
     found = services()
     with found.waiting.enter(wait_s) as allowed_s:
         if allowed_s <= 0:
             return submission
-        return found.orchestrator.wait_for_submission(
-            submission.tenant, submission.id, timeout_s=allowed_s
-        )
+        try:
+            return found.orchestrator.wait_for_submission(
+                submission.tenant, submission.id, timeout_s=allowed_s
+            )
+        except Unavailable:
+            return submission
 
 
 def source_from_body() -> dict[str, Any]:

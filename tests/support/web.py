@@ -59,7 +59,8 @@ def sha256(text: str) -> str:
 class ToldOrchestrator:
     """Carries submissions out at once, with specs by source text; runs nothing.
 
-    ``held`` leaves submissions queued; ``trouble`` is raised by every method; ``executions``,
+    ``held`` leaves submissions queued; ``trouble`` is raised by every method, and
+    ``trouble_waiting`` by those that wait; ``executions``,
     ``results``, ``plans`` (by execution or strategy) and ``comparisons`` are what it tells of;
     ``controls`` is what it was asked to do to executions.
     """
@@ -78,6 +79,7 @@ class ToldOrchestrator:
     numbers: Iterator[int] = field(default_factory=itertools.count)
     held: bool = False
     trouble: Exception | None = None
+    trouble_waiting: Exception | None = None
 
     def submit(
         self,
@@ -118,6 +120,7 @@ class ToldOrchestrator:
     def wait_for_submission(
         self, tenant: str, submission_id: str, *, timeout_s: float
     ) -> Submission:
+        self._raise(self.trouble_waiting)
         return self.state.get_submission(tenant, submission_id)
 
     def trigger_pipeline(
@@ -137,6 +140,7 @@ class ToldOrchestrator:
         return execution
 
     def wait_for_execution(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
+        self._raise(self.trouble_waiting)
         ends = time.monotonic() + timeout_s
         while True:
             execution = self.get_status(tenant, execution_id)
@@ -234,8 +238,12 @@ class ToldOrchestrator:
         return self.backlog() - 2
 
     def _raise_trouble(self) -> None:
-        if self.trouble is not None:
-            raise self.trouble
+        self._raise(self.trouble)
+
+    @staticmethod
+    def _raise(trouble: Exception | None) -> None:
+        if trouble is not None:
+            raise trouble
 
     def _result(self, submission: Submission) -> dict[str, Any]:
         asked = submission.request

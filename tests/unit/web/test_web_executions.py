@@ -5,6 +5,7 @@ import math
 import pytest
 
 from qmtl.common.codec import decode, digest
+from qmtl.common.errors import Unavailable
 from qmtl.models.execution import ExecutionState, Priority
 from tests.support.registry import id_of
 from tests.support.web import (
@@ -83,6 +84,17 @@ def test_a_wait_that_is_too_short_shows_the_execution_as_it_stands(web: Web):
     body = {"strategy": "momentum", "environment": "staging"}
     answer = web.client.post(f"{TRIGGER}?wait=0.05", json=body, headers=AUTH)
     assert (answer.status_code, answer.get_json()["state"]) == (202, "RUNNING")
+
+
+def test_what_was_accepted_is_told_although_a_server_went_away_while_it_was_waited_for(web: Web):
+    web.orchestrator.trouble_waiting = Unavailable("redis", "away")
+    body = {"strategy": "momentum", "environment": "staging"}
+    triggered = web.client.post(f"{TRIGGER}?wait=1", json=body, headers=AUTH)
+    web.orchestrator.held = True
+    submitted = web.client.post("/v1/strategies?wait=1", json={"source": "# v2"}, headers=AUTH)
+    for answer, collection in ((triggered, "executions"), (submitted, "submissions")):
+        assert answer.status_code == 202
+        assert answer.headers["Location"] == f"/v1/{collection}/{answer.get_json()['id']}"
 
 
 @pytest.mark.parametrize(
