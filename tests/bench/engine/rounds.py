@@ -41,7 +41,7 @@ class Timing:
         median = self.median_ms
         return {
             "suite": "engine",
-            "workload": self.workload,
+            "workload": named(self.workload),
             "system": self.system,
             "version": self.version,
             "median_ms": None if median is None else round(median, 4),
@@ -50,6 +50,11 @@ class Timing:
             "all_ms": [round(s * 1e3, 4) for s in self.seconds],
             "note": self.note,
         }
+
+
+def named(workload: str) -> str:
+    """Return how a workload is written in rows and figures: W1, but throughput."""
+    return workload.upper() if workload[1:].isdigit() else workload
 
 
 Task = tuple[Workload, System]

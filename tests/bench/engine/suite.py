@@ -49,7 +49,7 @@ class Extent:
     rounds: int = 5
     many: int = 25  # rounds of a workload that takes every system some milliseconds
     warm: int = 2
-    bursts: int = 3
+    bursts: int = 5
     burst: int = 500
     peers: bool = True  # Dask and Ray
     workloads: tuple[str, ...] = ALL

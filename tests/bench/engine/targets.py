@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.bench.engine.rounds import Timing
+from tests.bench.engine.rounds import Timing, named
 from tests.bench.figures import Figure
 
 MOST_MB = 400.0
@@ -31,8 +31,9 @@ class Target:
 
 def faster(workload: str, system: str, least: float) -> Target:
     """Return the target to be some times as fast as another system."""
-    name = "throughput" if workload == "throughput" else workload.upper()
-    return Target(f"{name}: {system} over ours", (workload, system), (workload, "qmtl"), least)
+    return Target(
+        f"{named(workload)}: {system} over ours", (workload, system), (workload, "qmtl"), least
+    )
 
 
 def within(

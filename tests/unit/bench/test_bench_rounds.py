@@ -83,7 +83,7 @@ def test_a_row_says_what_ran_where_and_how_long():
     row = timing.row()
 
     assert row["suite"] == "engine"
-    assert (row["workload"], row["system"], row["version"]) == ("w3", "qmtl", "1.0")
+    assert (row["workload"], row["system"], row["version"]) == ("W3", "qmtl", "1.0")
     assert (row["median_ms"], row["runs"], row["nodes"]) == (2.0, 3, 200)
 
 
