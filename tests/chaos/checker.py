@@ -98,7 +98,7 @@ def check(
         executions=len(expected),
         results=len(set(done)),
         lost=[e for e, state in states.items() if state is None],
-        stuck=[e for e, state in states.items() if state in {"PENDING", "PLANNED", "RUNNING"}],
+        stuck=[e for e, state in states.items() if state in {"PENDING", "RUNNING"}],
         failed=[e for e, state in states.items() if state in {"FAILED", "CANCELLED"}],
         wrong=_wrong(expected, seen),
         duplicates=[_name(key) for key, times in committed.items() if times > 1],

@@ -36,6 +36,7 @@ from tests.support.servers import unique
 READY_S = 60.0
 ENVIRONMENT = "development"
 WORKER = "tests.chaos.worker"
+SHIPPED = Settings()
 NODE_WORKERS = ("nodes_1", "nodes_2")
 # Cuts as fine as they come, whoever lives when they are made: what a stage is assumed to cost, in
 # seconds, and how many shards run at once.
@@ -44,11 +45,11 @@ FINE_CUTS = {"QMTL_CROSSING_S": "0.00001", "QMTL_PLAN_SLOTS": str(len(NODE_WORKE
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How fast the system notices, in seconds; the names are those of the settings."""
+    """How fast the system notices, in seconds; names and defaults are those of the settings."""
 
-    lease_s: float = 10.0
-    reap_interval_s: float = 2.0
-    dispatch_deadline_s: float = 15.0
+    lease_s: float = SHIPPED.lease_s
+    reap_interval_s: float = SHIPPED.reap_interval_s
+    dispatch_deadline_s: float = SHIPPED.dispatch_deadline_s
 
 
 DEFAULT = Timing()
