@@ -271,7 +271,7 @@ def test_the_mirrors_records_say_what_the_ledger_says(
     fabric.deliver(system)
     mirrored(system)
     topic = system.orchestrator._topic
-    records = topic.read_all(system.settings.results_topic, idle_s=0.2, limit=100)
+    records = topic.read_all(system.settings.results_topic, idle_s=1.0, limit=100)
     spread = next(r for r in (json.loads(r.value) for r in records) if r["binding"] == "spread")
     results = {r.name: r for r in system.orchestrator.get_results(tenant, execution.id)}
     assert spread == {
@@ -299,5 +299,5 @@ def mirrored(system: System, topic: str | None = None) -> list[str]:
         pass
     assert system.orchestrator.backlog() == 0
     name = topic or system.settings.results_topic
-    records = system.orchestrator._topic.read_all(name, idle_s=0.2, limit=100)
+    records = system.orchestrator._topic.read_all(name, idle_s=1.0, limit=100)
     return sorted(json.loads(r.value)["binding"] for r in records)

@@ -161,6 +161,8 @@ class KafkaResultTopic:
                 return []
             consumer.assign(partitions)
             consumer.seek_to_beginning(*partitions)
+            for partition in partitions:  # else idle time would run while the broker is asked
+                consumer.position(partition, timeout_ms=round(self._timeout_s * 1000))
             ends = time.monotonic() + idle_s
             # A broker's end offset is not to be trusted; that nothing comes any more is.
             while len(found) < limit and time.monotonic() < ends:
