@@ -28,6 +28,7 @@ FORGET_EVERY_S = 10.0
 # is added for an execution that has not begun: what has begun ends before anything new begins.
 PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 2, Priority.LOW: 4}
 BEGINNING = 1
+REAPING = 0  # a look waits for one submission at most, not for all that were made before it
 
 ROUTES = {
     "qmtl.control.*": {"queue": CONTROL},
@@ -97,7 +98,7 @@ def _schedule(settings: Settings) -> dict[str, Any]:
         "reap": {
             "task": "qmtl.control.reap",
             "schedule": settings.reap_interval_s,
-            "options": {"expires": PERIODIC_EXPIRY_S},
+            "options": {"expires": PERIODIC_EXPIRY_S, "priority": REAPING},
         },
         "repair": {
             "task": "qmtl.control.repair",

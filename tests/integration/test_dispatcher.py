@@ -13,8 +13,8 @@ from celery import signature
 
 from qmtl.common.settings import Settings
 from qmtl.models.execution import Priority
-from qmtl.tasks.app import make_app
-from qmtl.tasks.canvas import ADVANCE, CeleryDispatcher
+from qmtl.tasks.app import CONTROL, make_app
+from qmtl.tasks.canvas import ADVANCE, CARRY_OUT, CeleryDispatcher
 
 
 @pytest.fixture
@@ -34,6 +34,17 @@ def test_messages_that_wait_are_counted_over_all_priorities(dispatcher: CeleryDi
 def test_what_waits_for_the_control_worker_does_not_count(dispatcher: CeleryDispatcher) -> None:
     dispatcher.submission("acme", "s")
     assert dispatcher.queued() == 0
+
+
+def test_a_look_of_the_reaper_is_taken_before_submissions_that_wait(settings: Settings) -> None:
+    app = make_app(settings)
+    for number in range(3):
+        CeleryDispatcher(app).submission("acme", f"s{number}")
+    beat = app.conf.beat_schedule["reap"]
+    app.send_task(beat["task"], **beat["options"])
+    with app.connection_for_read() as connection:
+        taken = [connection.default_channel.basic_get(CONTROL) for _ in range(4)]
+    assert [message.headers["task"] for message in taken] == [beat["task"], *[CARRY_OUT] * 3]
 
 
 def sent(settings: Settings, send: Callable[[], object]) -> dict[str, Any]:
