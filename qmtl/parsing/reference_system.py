@@ -137,9 +137,11 @@ ENTRIES: dict[str, Entry] = {
         "Activate a version, or name the version.",
     ),
     "QMTL-404": Entry(
-        "The plan could not be made, or something that it rests on is no longer kept.",
+        "The plan could not be made, something that it rests on is no longer kept, or planning "
+        "ended five processes, as where it takes more memory than there is.",
         "resuming an execution whose inputs were removed",
-        "Trigger it anew; the message says what was missing.",
+        "Trigger it anew; the message says what was missing. Where planning ended its processes, "
+        "give the node workers more memory, or look for what else kills them, before that.",
     ),
     "QMTL-405": Entry(
         "Resume, retry and replay begin where an execution has ended; this one runs or waits to.",
@@ -173,7 +175,9 @@ ENTRIES: dict[str, Entry] = {
         "Make it faster, cut it into several nodes, or raise the timeout.",
     ),
     errors.NODE_OUT_OF_MEMORY: Entry(
-        "A call wanted more than `memory=` of the node, or `QMTL_NODE_MEMORY_BYTES`.",
+        "A call wanted more than `memory=` of the node, or `QMTL_NODE_MEMORY_BYTES`. What it "
+        "decodes of its inputs counts; libraries, and up to 2 GiB of encoded values that its "
+        "process holds for other nodes, do not.",
         '`@node(memory="64MiB")` over `np.zeros(10**8)`',
         "Work on less at a time, or raise the limit.",
     ),

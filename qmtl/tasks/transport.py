@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     class RedisTransport: ...
 
     class MemoryQoS:
+        _delivered: dict[str, Any]
+
+        def get(self, delivery_tag: str) -> Any: ...
+        def reject(self, delivery_tag: str, requeue: bool = False) -> None: ...
         def restore_unacked(self) -> list[Any]: ...
 
 else:
@@ -35,14 +39,27 @@ else:
     from kombu.transport.redis import Transport as RedisTransport
     from kombu.transport.virtual import QoS as MemoryQoS
 
+MARK = "redelivered"  # in the delivery info, which Celery hands to tasks
 log = logging.getLogger(__name__)
 
 
 class QoS(MemoryQoS):
-    """Puts messages back where it can; kombu's own keeps the others in files that nobody reads."""
+    """Puts messages back where it can; kombu's own keeps the others in files that nobody reads.
+
+    Celery rejects a message so that it comes back where the child died that had it, and only there.
+    Such a one is marked for its task; kombu's own mark stands where nobody reads it.
+    """
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Put a message back, marked, where it is to come back."""
+        if requeue:
+            self.get(delivery_tag).delivery_info[MARK] = True
+        super().reject(delivery_tag, requeue=requeue)
 
     def restore_unacked(self) -> list[Any]:
-        """Put every message back that was taken and not done."""
+        """Put every message back that was taken and not done; no child died of them now."""
+        for message in list(self._delivered.values()):
+            message.delivery_info.pop(MARK, None)
         failed = super().restore_unacked()
         if failed:
             count = len(failed)

@@ -55,6 +55,32 @@ def broken(ledger: Ledger, **fields: object) -> str:
     return execution_id
 
 
+# --- planning that ends its process ------------------------------------------------------------
+
+
+def test_processes_that_died_of_planning_are_counted_while_it_has_not_begun(
+    ledger: Ledger,
+) -> None:
+    execution = new_execution()
+    assert ledger.note_death(execution.id, attempt=1) == 0
+    ledger.create(execution, {})
+    assert [ledger.note_death(execution.id, attempt=1) for _ in "123"] == [1, 2, 3]
+    ledger.start(execution.id, plan_of([["a"]]))
+    assert ledger.note_death(execution.id, attempt=1) == 0
+    ledger.cancel(execution.id)
+    assert ledger.note_death(execution.id, attempt=1) == 0
+
+
+def test_each_attempt_counts_the_processes_that_died_of_planning_it(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    ledger.note_death(execution.id, attempt=1)
+    ledger.fail(execution.id, ERROR)
+    ledger.reopen(execution.id, attempt=1, clear=(), fresh=False)
+    assert ledger.note_death(execution.id, attempt=1) == 0
+    assert ledger.note_death(execution.id, attempt=2) == 1
+
+
 # --- cancel ------------------------------------------------------------------------------------
 
 

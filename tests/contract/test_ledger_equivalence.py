@@ -340,6 +340,10 @@ class Ledgers(RuleBasedStateMachine):
         self.both(how, self.id, *([ERROR] if how == "fail" else []))
         self.both("next_of_line", self.id)
 
+    @rule(attempt=st.integers(1, 2))
+    def note_death(self, attempt: int) -> None:
+        self.both("note_death", self.id, attempt=attempt)
+
     @precondition(lambda self: self.get(self.id).state.ended)
     @rule(clear=st.sets(st.sampled_from(NODES)), fresh=st.booleans(), seen=st.booleans())
     def reopen(self, clear: set[str], fresh: bool, seen: bool) -> None:

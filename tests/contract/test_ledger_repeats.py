@@ -68,6 +68,12 @@ def test_a_repeated_create_is_the_one_that_made_it(ledger: Ledger) -> None:
     assert ledger.create(execution, {}) == (execution, False)
 
 
+def test_a_repeated_death_counts_once(ledger: Ledger, calm: Ledger) -> None:
+    execution = new_execution()
+    calm.create(execution, {})
+    assert [ledger.note_death(execution.id, attempt=1) for _ in "12"] == [1, 2]
+
+
 def test_a_repeated_start_started_it(ledger: Ledger, calm: Ledger) -> None:
     execution = new_execution()
     calm.create(execution, {})

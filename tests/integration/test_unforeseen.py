@@ -12,8 +12,10 @@ from qmtl.common.errors import NODE_DIED, CorruptValue, MissingData, SandboxFail
 from qmtl.common.settings import Settings
 from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState
 from qmtl.models.strategy import SubmissionState
+from qmtl.orchestrator.execution.advance import GIVEN_UP, MOST_DEATHS
 from qmtl.orchestrator.execution.inputs import InputReader
 from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
+from qmtl.orchestrator.execution.preparation import Preparation
 from qmtl.orchestrator.execution.recent import Recents
 from qmtl.orchestrator.execution.shard import MOST_CLAIMS
 from qmtl.orchestrator.services import submission as submissions
@@ -111,6 +113,34 @@ def test_a_shard_stays_open_while_a_server_is_away(
         with pytest.raises(Unavailable):
             fabric.deliver(system)
     assert system.orchestrator.get_status(TENANT, execution.id).state is ExecutionState.PENDING
+
+
+def test_an_execution_whose_planning_ends_its_process_again_and_again_is_given_up(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = trigger(system, TENANT)
+    monkeypatch.setattr(Preparation, "prepare", breaks(SystemExit()))
+    for died in [False] + [True] * (MOST_DEATHS - 1):
+        with pytest.raises(SystemExit):
+            system.advancer.advance(TENANT, execution.id, 0, died=died)
+    system.advancer.advance(TENANT, execution.id, 0, died=True)
+    ended = system.orchestrator.get_status(TENANT, execution.id)
+    assert (ended.state, ended.error) == (ExecutionState.FAILED, GIVEN_UP)
+
+
+def test_outages_while_an_execution_is_planned_do_not_count(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = trigger(system, TENANT)
+    with monkeypatch.context() as patch:
+        patch.setattr(InputReader, "pin", breaks(Unavailable("redis", "It is away.")))
+        for _ in range(2 * MOST_DEATHS):
+            with pytest.raises(Unavailable):
+                system.advancer.advance(TENANT, execution.id, 0)
+    system.advancer.advance(TENANT, execution.id, 0, died=True)
+    fabric.deliver(system)
+    state = system.orchestrator.get_status(TENANT, execution.id).state
+    assert state is ExecutionState.SUCCEEDED
 
 
 def plan_by_hand(system: System, fabric: Fabric) -> str:

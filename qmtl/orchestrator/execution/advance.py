@@ -23,6 +23,12 @@ from qmtl.orchestrator.execution.recent import Recents
 from qmtl.orchestrator.execution.shard import ShardRunner
 from qmtl.orchestrator.execution.succession import Succession
 
+MOST_DEATHS = 5  # of processes that plan an execution; then it is the planning that ends them
+GIVEN_UP = ErrorRecord(
+    code=ExecutionFailed.code,
+    message=f"Its planning was begun {MOST_DEATHS} times, and each time the process that did it "
+    "ended, as one does that takes more memory than there is; it is not begun again.",
+)
 log = logging.getLogger("qmtl.execution")
 
 
@@ -30,8 +36,8 @@ class Advancer:
     """Plans executions and opens their stages.
 
     A stage of one shard runs in place, with no message; a wider one goes to the dispatcher. Planned
-    and run in place, an execution costs these round trips: itself, pins, windows, what is known of
-    its nodes, the start with the first claim, and the commit that ends it.
+    and run in place, an execution costs these round trips: itself, pins with windows, what is known
+    of its nodes, the start with the first claim, and the commit that ends it.
     """
 
     def __init__(
@@ -53,10 +59,13 @@ class Advancer:
         self._dispatcher = dispatcher
         self._lease_s = lease_s
 
-    def advance(self, tenant: str, execution_id: str, stage: int) -> None:
-        """Open ``stage`` where its time has come, and go on as long as stages have one shard."""
+    def advance(self, tenant: str, execution_id: str, stage: int, *, died: bool = False) -> None:
+        """Open ``stage`` where its time has come, and go on as long as stages have one shard.
+
+        ``died`` says that a process ended that was told the same; see ``execute_pipeline``.
+        """
         if stage == 0:
-            self.execute_pipeline(tenant, execution_id)
+            self.execute_pipeline(tenant, execution_id, died=died)
             return
         status = self._ledger.advance(execution_id, stage)
         if status is AdvanceStatus.MOVED:
@@ -79,12 +88,13 @@ class Advancer:
         elif status is CommitStatus.ENDED:
             self._succession.ended(execution)
 
-    def execute_pipeline(self, tenant: str, execution_id: str) -> None:
+    def execute_pipeline(self, tenant: str, execution_id: str, *, died: bool = False) -> None:
         """Plan an execution and start it, unless it is started or over already.
 
         An ordered one is left alone until its turn comes, and one that is over is settled where
         nobody has done that. An execution that cannot be planned ends as FAILED with the reason,
-        whatever it is: sent again, it would meet the same for ever.
+        whatever it is: sent again, it would meet the same for ever. So does one that a process
+        ``died`` of ``MOST_DEATHS`` times before it was started.
 
         Raises:
             Unavailable: A server is away; the execution stays PENDING and is sent again.
@@ -92,11 +102,23 @@ class Advancer:
         execution = self._ledger.get(tenant, execution_id)
         if execution.state.ended:
             self._succession.ended(execution)
+        elif died and self._is_given_up(execution):
+            return
         while execution.state is ExecutionState.PENDING:
             turn = self._ledger.turn(execution_id) if execution.ordered else 0
             if turn is None or self._tried(execution, turn):
                 return
             execution = self._ledger.get(tenant, execution_id)
+
+    def _is_given_up(self, execution: Execution) -> bool:
+        """Count a process that died of planning an execution; end it behind the last of them."""
+        deaths = self._ledger.note_death(execution.id, attempt=execution.attempt)
+        if deaths:
+            log.warning("Planning execution %s ended its process: %d.", execution.id, deaths)
+        if deaths < MOST_DEATHS:
+            return False
+        self._fail(execution, GIVEN_UP)
+        return True
 
     def _tried(self, execution: Execution, turn: int) -> bool:
         """Plan an execution and start it; False where its history changed meanwhile."""

@@ -176,7 +176,8 @@ class Computation:
 
     def _take(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
-            self._took_us[outcome.node_id] = outcome.duration_ns // 1_000
+            if outcome.value is not None:  # one that fails at once says nothing about the work
+                self._took_us[outcome.node_id] = outcome.duration_ns // 1_000
             if outcome.value is not None and outcome.node_id in self._read_again:
                 self._values[outcome.node_id] = outcome.value
         self._commits.take(outcomes)

@@ -37,7 +37,8 @@ class Flights:
     """What a shard takes from other executions, and waits for.
 
     A shard first runs and commits all that waits for nothing, so that of two shards that wait for
-    each other's nodes one always goes on; and it waits only as long as a node may take.
+    each other's nodes one always goes on; and it waits only as long as a node may take, a minute
+    at most: it holds a slot meanwhile.
     """
 
     def __init__(

@@ -138,6 +138,13 @@ class Ledger(Protocol):
         is given, only if none left the line since it was read.
         """
 
+    def note_death(self, execution_id: str, *, attempt: int) -> int:
+        """Count a process that died while it planned a PENDING execution; return how many did.
+
+        Each attempt has a count of its own. Returns 0, and counts nothing, where the execution has
+        begun, has ended or has another attempt.
+        """
+
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
         """End an execution that has not ended as FAILED with this error; its open nodes become
         CANCELLED. Returns whether it did."""

@@ -147,7 +147,7 @@ class Planner:
         if not open_:
             return ()
         work = _Work({place: taken_us(costs[place]) for place in open_}, slots, crossing_us)
-        if work.slots == 1 or work.total_us <= crossing_us:
+        if work.slots == 1 or work.total_us <= crossing_us or not work.may_pay:
             return ((open_,),)
         key = shape.name, slots, open_ if there else None
         kept = self._cuts.get(key)
@@ -194,6 +194,11 @@ class _Work:
     def least_us(self) -> float:
         """The least that anything could take."""
         return self.crossing_us + self.total_us / self.slots + NODE_US * len(self.costs)
+
+    @property
+    def may_pay(self) -> bool:
+        """Whether several shards could be worth their messages."""
+        return self.least_us <= PAYS * self.serial_us
 
     @property
     def serial(self) -> Stages:

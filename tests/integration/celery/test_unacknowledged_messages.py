@@ -32,6 +32,31 @@ def taken(connection: Connection) -> transport.Channel:
     return channel
 
 
+def marked(channel: transport.Channel) -> list[bool]:
+    """Tell of each message that a channel has whether its task would hear that it came back."""
+    return [bool(m.delivery_info.get(transport.MARK)) for m in channel.qos._delivered.values()]
+
+
+def taken_again(channel: transport.Channel, connection: Connection) -> list[bool]:
+    """Take what was put back, and tell of each message whether it is marked."""
+    channel.qos._flush()
+    connection.drain_events(timeout=10)
+    return marked(channel)
+
+
+def test_one_is_marked_when_its_child_died_and_no_longer_when_its_channel_is_closed(
+    connection: Connection,
+) -> None:
+    channel = taken(connection)
+    assert marked(channel) == [False]
+    for _ in range(2):
+        (tag,) = channel.qos._delivered
+        channel.basic_reject(tag, requeue=True)
+        assert taken_again(channel, connection) == [True]
+    channel.qos.restore_unacked()
+    assert taken_again(channel, connection) == [False]
+
+
 def test_they_are_put_back_when_the_channel_is_closed(connection: Connection) -> None:
     channel = taken(connection)
     channel.qos.restore_unacked_once()

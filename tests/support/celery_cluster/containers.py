@@ -22,6 +22,7 @@ from qmtl.common.settings import Settings
 from qmtl.stack.embedded import valkey_plan
 from qmtl.stack.ports import choose
 from qmtl.stack.redis_server import BROKER_DATABASE
+from tests.support.celery_cluster import fatal_worker
 from tests.support.celery_cluster.guarded import GuardedProcess
 from tests.support.celery_cluster.waiting import eventually
 
@@ -146,6 +147,7 @@ class WorkerContainer(ProcessContainer):
     Args:
         number: Tells workers of one queue apart, as honcho does.
         soft_shutdown_s: Seconds that running tasks get after SIGTERM, where not the app's own.
+        deaths_of_planning: How often a child of it is killed while it plans, before any does not.
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class WorkerContainer(ProcessContainer):
         folder: Path,
         *,
         soft_shutdown_s: float | None = None,
+        deaths_of_planning: int = 0,
     ) -> None:
         self._queue = queue
         module = f"workers.{queue}"
@@ -163,6 +166,10 @@ class WorkerContainer(ProcessContainer):
         if soft_shutdown_s is not None:
             module = "tests.support.celery_cluster.hasty_worker"
             env |= {"SOFT_SHUTDOWN_S": str(soft_shutdown_s)}
+        if deaths_of_planning:
+            module = fatal_worker.__name__
+            env[fatal_worker.DEATHS] = str(deaths_of_planning)
+            env[fatal_worker.PLANNINGS] = str(folder / "plannings")
         process = GuardedProcess(
             [sys.executable, "-m", module],
             env=env,

@@ -69,6 +69,7 @@ class LiveExecution:
     rests_ms: int | None = None  # since when it is kept although it has ended
     base: str = ""  # of a replay: the place in the pages of what its plan was made for
     look_ms: int | None = None  # when to look whether something is due; None once it ended
+    deaths: int = 0  # of processes that planned this attempt
     returned: int = 0  # how often it was due since anything of it was claimed
     changed_ms: int | None = None  # latest bucket whose change no later bucket was compared with
     landed: bool = False  # it ended, and somebody is to settle it
@@ -107,6 +108,13 @@ class LiveExecution:
     def note_change(self, at_ms: int) -> None:
         """Note that results of a bucket changed; the latest of them counts."""
         self.changed_ms = at_ms if self.changed_ms is None else max(self.changed_ms, at_ms)
+
+    def note_death(self, attempt: int) -> int:
+        """Count a process that died while it planned this attempt, and return how many did."""
+        if self.state is not ExecutionState.PENDING or attempt != self.execution.attempt:
+            return 0
+        self.deaths += 1
+        return self.deaths
 
     def start(self, plan: Plan, now_ms: int) -> None:
         """Keep a plan and begin its first stage, or end where it has none."""
@@ -156,7 +164,7 @@ class LiveExecution:
         self.ended_by = None
         self.token += 1
         self.reopened_token = self.token
-        self.returned = 0
+        self.returned = self.deaths = 0
         self.ready_ms = None
         self.landed = False
         self.kept_on = False

@@ -145,6 +145,11 @@ class MemoryLedger(MemoryReads):
         value = None if source is None else source.value_as_recorded(reuse.record)
         return NodeCommit(reuse.record, value, reuse.key, reuse.place)
 
+    def note_death(self, execution_id: str, *, attempt: int) -> int:
+        with self._lock:
+            known = self._live.get(execution_id)
+            return 0 if known is None else known.note_death(attempt)
+
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
         return self._end(execution_id, ExecutionState.FAILED, error)
 

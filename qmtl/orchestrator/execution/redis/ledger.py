@@ -98,6 +98,7 @@ class RedisLedger(RedisReads):
         self._create = script("create")
         self._offer = script("offer", "offers")
         self._start = script("start", *nodes, "shards")
+        self._note_death = script("death")
         self._end = script("end", "lines")
         self._reopen = script("reopen", "outbox_keeps")
         self._settle = script("settle", "lines")
@@ -209,6 +210,11 @@ class RedisLedger(RedisReads):
         self._shapes.keep(plan.shape, plan.nodes)
         started_ms, token, *held = facts
         return Started(StartStatus(status.decode()), int(started_ms), int(token), _held(held))
+
+    @translated()
+    def note_death(self, execution_id: str, *, attempt: int) -> int:
+        found: int = self._note_death.run(self._exec(execution_id), _nonce(), attempt)
+        return found
 
     @translated()
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:

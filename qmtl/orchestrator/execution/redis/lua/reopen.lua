@@ -57,7 +57,7 @@ end
 local now = now_ms()
 redis.call(
   'HDEL', key, 'stage', 'began', 'started', 'ended', 'error', 'returned', 'ready',
-  'starter', 'starter_token', 'mover', 'ender', 'landed', 'kept_on'
+  'starter', 'starter_token', 'mover', 'ender', 'landed', 'kept_on', 'death', 'deaths'
 )
 local token = redis.call('HINCRBY', key, 'token', 1) -- those up to it are of earlier attempts
 redis.call('HINCRBY', key, 'results', 0 - results) -- negated, 0 would be '-0', no integer
