@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+BENCH_STAMP := $(VENV)/.installed-bench
 # Two workers, each with servers of its own; a file's tests stay together.
 PYTEST_FLAGS ?= --numprocesses 2 --dist loadfile
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help demo up test test-real check fmt bench chaos install install-dev clean
+.PHONY: help demo up test test-real check fmt bench chaos install install-dev install-bench clean
 
 help:
 	@echo "make demo       install, start everything, run the example, stop everything"
@@ -35,9 +36,16 @@ $(DEV_STAMP): $(STAMP)
 		--constraint deploy/constraints.txt --editable '.[server,embedded,dev]'
 	@touch $@
 
+$(BENCH_STAMP): $(DEV_STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint deploy/constraints.txt --editable '.[server,embedded,dev,bench]'
+	@touch $@
+
 install: $(STAMP)
 
 install-dev: $(DEV_STAMP)
+
+install-bench: $(BENCH_STAMP)
 
 demo: install
 	@$(BIN)/python examples/demo.py
@@ -61,7 +69,7 @@ fmt: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install-dev
+bench: install-bench
 	$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: install-dev

@@ -27,6 +27,7 @@ SUITES = {
 }
 ROWS = Path(__file__).parents[2] / "build" / "bench.jsonl"
 INTERRUPTED = 130
+WIDTH = 160  # where no terminal says it: every figure of the widest table
 
 
 @click.command()
@@ -35,7 +36,7 @@ INTERRUPTED = 130
 @click.option("--only", help="Of engine: these workloads, with commas between them.")
 def main(suites: tuple[str, ...], *, short: bool, only: str | None) -> None:
     """Measure the suites, default all of them, and print what came."""
-    out = Console()
+    out = Console(width=None if sys.stdout.isatty() else WIDTH)
     wanted: dict[str, dict[str, Any]] = {
         "engine": {"short": short, "only": tuple((only or "").replace(",", " ").split())}
     }
