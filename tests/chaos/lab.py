@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,7 +35,7 @@ class Lab:
     out: Path
     seed: int
     short: bool
-    say: Callable[[str], None] = print
+    say: Callable[[str], None] = partial(print, flush=True)
     _running: ExitStack = field(default_factory=ExitStack)
     _cluster: Cluster | None = None
     _started: int = 0
