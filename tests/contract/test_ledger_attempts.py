@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from qmtl.common.codec import digest
-from qmtl.common.errors import Overloaded
+from qmtl.common.errors import DEADLINE_PASSED, Overloaded
 from qmtl.models.execution import ExecutionState, NodeState
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.ledger_types import (
@@ -332,6 +332,53 @@ def test_a_reopened_execution_has_its_time_anew(subject: LedgerUnderTest) -> Non
     assert due(ledger) == []
     subject.pass_time(SHORT_S + 0.05)
     assert due(ledger) == [Due("acme", execution_id, -1, (), expired=True)]
+
+
+def test_only_an_execution_whose_time_is_over_is_expired(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    running = started(ledger, plan_of([["a"]]), expires_s=SHORT_S)
+    waiting = ledger.create(new_execution(expires_s=SHORT_S), {})[0].id
+    timeless = started(ledger, plan_of([["a"]]))
+    for execution_id in (running, waiting):
+        assert not ledger.expire(execution_id)
+    subject.pass_time(SHORT_S + 0.05)
+    for execution_id in (running, waiting):
+        assert ledger.expire(execution_id)
+        ended = ledger.get("acme", execution_id)
+        assert ended.state is ExecutionState.FAILED
+        assert ended.error is not None
+        assert ended.error.code == DEADLINE_PASSED
+        assert not ledger.expire(execution_id)
+    assert not ledger.expire(timeless)
+    assert not ledger.expire("nothing")
+
+
+def test_one_that_was_reopened_is_not_expired_for_what_its_former_attempt_took(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]]), expires_s=SHORT_S)
+    subject.pass_time(SHORT_S + 0.05)
+    assert due(ledger) == [Due("acme", execution_id, 0, (), expired=True)]
+    ledger.cancel(execution_id)
+    ledger.reopen(execution_id, attempt=1, clear=[], fresh=False)
+    assert not ledger.expire(execution_id), "whoever looked before is late"
+    assert ledger.get("acme", execution_id).state is ExecutionState.PENDING
+
+
+@pytest.mark.parametrize("lease_s", [None, LONG_S])
+@pytest.mark.parametrize("stages", [[[["a"]]], []])
+def test_an_execution_whose_time_is_over_is_not_started(
+    subject: LedgerUnderTest, lease_s: float | None, stages: list[list[list[str]]]
+) -> None:
+    ledger = subject.ledger
+    execution = ledger.create(new_execution(expires_s=SHORT_S), {})[0]
+    subject.pass_time(SHORT_S + 0.05)
+    found = ledger.start(execution.id, plan_of(*stages), lease_s=lease_s)
+    assert found == Started(StartStatus.OVER)
+    assert ledger.get("acme", execution.id).state is ExecutionState.PENDING
+    assert ledger.plan(execution.id) is None
+    assert due(ledger) == [Due("acme", execution.id, -1, (), expired=True)]
 
 
 # --- overload ----------------------------------------------------------------------------------

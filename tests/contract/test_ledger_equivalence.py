@@ -335,7 +335,7 @@ class Ledgers(RuleBasedStateMachine):
     def advance(self) -> None:
         self.both("advance", self.id, self.get(self.id).stage + 1)
 
-    @rule(how=st.sampled_from(["fail", "cancel"]))
+    @rule(how=st.sampled_from(["fail", "cancel", "expire"]))
     def end(self, how: str) -> None:
         self.both(how, self.id, *([ERROR] if how == "fail" else []))
         self.both("next_of_line", self.id)
@@ -408,7 +408,7 @@ class Ledgers(RuleBasedStateMachine):
 
     def do(self, due: Due) -> None:
         if due.expired:
-            assert self.both("fail", due.execution_id, ERROR)
+            assert self.both("expire", due.execution_id)
         elif self.get(due.execution_id).state.ended:
             heir = self.both("landed", due.execution_id, skip=0, limit=10).heir
             assert self.both("settle", due.execution_id, heir=heir)

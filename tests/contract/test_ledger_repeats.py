@@ -146,6 +146,13 @@ def test_a_repeated_end_ended_it(
     assert calm.counts()[ExecutionState.RUNNING] == 0
 
 
+def test_a_repeated_expiry_ended_it(ledger: Ledger, calm: Ledger) -> None:
+    execution = calm.create(new_execution(expires_s=0.0), {})[0]
+    assert ledger.expire(execution.id)
+    assert not ledger.expire(execution.id)
+    assert calm.counts()[ExecutionState.PENDING] == 0
+
+
 def test_a_repeated_reopening_reopened_it(ledger: Ledger, calm: Ledger) -> None:
     execution_id = ended(calm)
     assert ledger.reopen(execution_id, attempt=1, clear=["b"], fresh=False)

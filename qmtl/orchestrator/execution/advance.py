@@ -37,7 +37,8 @@ class Advancer:
 
     A stage of one shard runs in place, with no message; a wider one goes to the dispatcher. Planned
     and run in place, an execution costs these round trips: itself, pins with windows, what is known
-    of its nodes, the start with the first claim, and the commit that ends it.
+    of its nodes, the start with the first claim, and the commit that ends it; and where it has a
+    deadline, whether that is over.
     """
 
     def __init__(
@@ -92,9 +93,10 @@ class Advancer:
         """Plan an execution and start it, unless it is started or over already.
 
         An ordered one is left alone until its turn comes, and one that is over is settled where
-        nobody has done that. An execution that cannot be planned ends as FAILED with the reason,
-        whatever it is: sent again, it would meet the same for ever. So does one that a process
-        ``died`` of ``MOST_DEATHS`` times before it was started.
+        nobody has done that. One whose time is over ends here: behind a long queue the reaper is
+        not the first to see it, and nothing is planned for it. An execution that cannot be planned
+        ends as FAILED with the reason, whatever it is: sent again, it would meet the same for ever.
+        So does one that a process ``died`` of ``MOST_DEATHS`` times before it was started.
 
         Raises:
             Unavailable: A server is away; the execution stays PENDING and is sent again.
@@ -102,13 +104,20 @@ class Advancer:
         execution = self._ledger.get(tenant, execution_id)
         if execution.state.ended:
             self._succession.ended(execution)
-        elif died and self._is_given_up(execution):
+        elif self._is_over(execution) or (died and self._is_given_up(execution)):
             return
         while execution.state is ExecutionState.PENDING:
             turn = self._ledger.turn(execution_id) if execution.ordered else 0
             if turn is None or self._tried(execution, turn):
                 return
             execution = self._ledger.get(tenant, execution_id)
+
+    def _is_over(self, execution: Execution) -> bool:
+        """End an execution whose time is over, by the ledger's clock."""
+        if execution.expires_s is None or not self._ledger.expire(execution.id):
+            return False
+        self._succession.ended(execution)
+        return True
 
     def _is_given_up(self, execution: Execution) -> bool:
         """Count a process that died of planning an execution; end it behind the last of them."""
@@ -154,6 +163,8 @@ class Advancer:
             self._run_first(execution, prepared, started)
         elif started.status is StartStatus.ENDED:
             self._succession.ended(execution)
+        elif started.status is StartStatus.OVER:  # while it was planned
+            self._is_over(execution)
         return started.status is not StartStatus.WAIT
 
     def _started(self, execution: Execution, prepared: Prepared, turn: int) -> Started:

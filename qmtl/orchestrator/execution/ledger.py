@@ -132,6 +132,7 @@ class Ledger(Protocol):
         record or came to another digest. The reused nodes are committed as ``commit`` does it,
         under one outbox entry; what an earlier attempt committed stays and counts. A plan without
         stages ends the execution: SUCCEEDED where every node of the plan has a result, else FAILED.
+        Once its time is over it is never started.
         With ``lease_s``, the only shard of a first stage of one shard is claimed at once, as
         ``claim`` does it with ``keys``. An ordered execution starts once none of its line runs and
         none of an earlier bucket (equal ones by id) has to run or to be settled; and where ``turn``
@@ -148,6 +149,10 @@ class Ledger(Protocol):
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
         """End an execution that has not ended as FAILED with this error; its open nodes become
         CANCELLED. Returns whether it did."""
+
+    def expire(self, execution_id: str) -> bool:
+        """End an execution that has not ended as ``fail`` does, with QMTL-407, where its time is
+        over; one that was reopened meanwhile has time again. Returns whether it did."""
 
     def cancel(self, execution_id: str) -> bool:
         """End an execution that has not ended as CANCELLED, with its open nodes. Returns whether it

@@ -71,6 +71,7 @@ class StartStatus(StrEnum):
 
     STARTED = "STARTED"  # the plan stands; the caller opens its first stage
     ENDED = "ENDED"  # the plan left nothing to run; the execution has its final state
+    OVER = "OVER"  # its time is over: it is to be expired; nothing was written
     WAIT = "WAIT"  # another execution of its line comes first; nothing was written
     LOST = "LOST"  # a value that was to be reused is gone; nothing was written
     STALE = "STALE"  # it is not PENDING any more; nothing was written
@@ -172,7 +173,7 @@ class Due:
 
     ``stage`` is -1 for an execution that was never planned. ``shards`` are those of ``stage`` that
     are not done, have no living lease and are due; none where the stage is done, whose advance
-    never came. ``expired`` says that its time is over: it is to be failed, whatever it does.
+    never came. ``expired`` says that its time is over: it is to be expired, whatever it does.
     ``priority`` is the execution's.
     """
 

@@ -6,8 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 
-from qmtl.common.errors import DEADLINE_PASSED, Unavailable
-from qmtl.models.execution import ErrorRecord
+from qmtl.common.errors import Unavailable
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.ledger_types import Due
@@ -19,9 +18,6 @@ BATCH = 100
 FORGET_S = 1.0  # of a worker's time for what is forgotten at once
 LONG_QUEUE = 20  # messages: while so many wait, what nobody claimed is one of them
 log = logging.getLogger("qmtl.execution")
-EXPIRED = ErrorRecord(
-    code=DEADLINE_PASSED, message="It had not ended when the time that its trigger gave was over."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +111,8 @@ class Reaper:
 
     def _send(self, due: Due) -> None:
         if due.expired:
-            self._ledger.fail(due.execution_id, EXPIRED)
-            send_next(self._ledger, self._dispatcher, due.execution_id)
+            if self._ledger.expire(due.execution_id):
+                send_next(self._ledger, self._dispatcher, due.execution_id)
         elif due.shards:
             self._dispatcher.shards(
                 due.tenant, due.execution_id, due.stage, due.shards, priority=due.priority

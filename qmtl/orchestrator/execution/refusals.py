@@ -1,10 +1,19 @@
-"""What is said where the ledger refuses a step."""
+"""What is said where the ledger refuses a step, or ends what had its time."""
 
 from __future__ import annotations
 
-from qmtl.common.errors import IdempotencyConflict, Overloaded, UnknownExecution
+from qmtl.common.errors import (
+    DEADLINE_PASSED,
+    IdempotencyConflict,
+    Overloaded,
+    UnknownExecution,
+)
+from qmtl.models.execution import ErrorRecord
 
 RETRY_AFTER_S = 5
+EXPIRED = ErrorRecord(
+    code=DEADLINE_PASSED, message="It had not ended when the time that its trigger gave was over."
+)
 
 
 def overloaded(tenant: str, *, of_tenant: bool) -> Overloaded:

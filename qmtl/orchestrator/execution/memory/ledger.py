@@ -37,7 +37,7 @@ from qmtl.orchestrator.execution.memory.lines import stands_in
 from qmtl.orchestrator.execution.memory.memo import Mark
 from qmtl.orchestrator.execution.memory.reads import MemoryReads
 from qmtl.orchestrator.execution.pages import place
-from qmtl.orchestrator.execution.refusals import overloaded, remains
+from qmtl.orchestrator.execution.refusals import EXPIRED, overloaded, remains
 
 MEMO_TTL_S = 7 * 86_400.0
 COSTS_TTL_S = 30 * 86_400.0
@@ -119,8 +119,9 @@ class MemoryLedger(MemoryReads):
             known = self._live.get(execution_id)
             if known is None or known.state is not ExecutionState.PENDING:
                 return Started(StartStatus.STALE)
-            if not self._lines.may_start(known.execution, turn):
-                return Started(StartStatus.WAIT)
+            over = known.expires_ms <= self._clock()
+            if over or not self._lines.may_start(known.execution, turn):
+                return Started(StartStatus.OVER if over else StartStatus.WAIT)
             nodes = [
                 self._taken(each) for each in reused if each.record.node_id not in known.records
             ]
@@ -153,13 +154,25 @@ class MemoryLedger(MemoryReads):
     def fail(self, execution_id: str, error: ErrorRecord) -> bool:
         return self._end(execution_id, ExecutionState.FAILED, error)
 
+    def expire(self, execution_id: str) -> bool:
+        return self._end(execution_id, ExecutionState.FAILED, EXPIRED, if_over=True)
+
     def cancel(self, execution_id: str) -> bool:
         return self._end(execution_id, ExecutionState.CANCELLED, None)
 
-    def _end(self, execution_id: str, state: ExecutionState, error: ErrorRecord | None) -> bool:
+    def _end(
+        self,
+        execution_id: str,
+        state: ExecutionState,
+        error: ErrorRecord | None,
+        *,
+        if_over: bool = False,
+    ) -> bool:
         with self._lock:
             known = self._live.get(execution_id)
             if known is None or known.state.ended:
+                return False
+            if if_over and known.expires_ms > self._clock():
                 return False
             known.end(state, self._clock(), error)
             self._lines.end(known, self._clock())

@@ -65,7 +65,7 @@ from qmtl.orchestrator.execution.pages import place
 from qmtl.orchestrator.execution.redis import documents
 from qmtl.orchestrator.execution.redis.reads import RedisReads
 from qmtl.orchestrator.execution.redis.scripts import CellScript
-from qmtl.orchestrator.execution.refusals import overloaded, remains
+from qmtl.orchestrator.execution.refusals import EXPIRED, overloaded, remains
 
 MEMO_TTL_S = 7 * 86_400.0
 COSTS_TTL_S = 30 * 86_400.0
@@ -99,7 +99,7 @@ class RedisLedger(RedisReads):
         self._offer = script("offer", "offers")
         self._start = script("start", *nodes, "shards")
         self._note_death = script("death")
-        self._end = script("end", "lines")
+        self._end = script("end", "lines", "shards")
         self._reopen = script("reopen", "outbox_keeps")
         self._settle = script("settle", "lines")
         self._claim = script("claim", "memo", "shards")
@@ -221,12 +221,19 @@ class RedisLedger(RedisReads):
         return self._ended(execution_id, ExecutionState.FAILED, documents.encode(error))
 
     @translated()
+    def expire(self, execution_id: str) -> bool:
+        reason = documents.encode(EXPIRED)
+        return self._ended(execution_id, ExecutionState.FAILED, reason, if_over=True)
+
+    @translated()
     def cancel(self, execution_id: str) -> bool:
         return self._ended(execution_id, ExecutionState.CANCELLED, b"")
 
-    def _ended(self, execution_id: str, state: ExecutionState, error: bytes) -> bool:
-        key = self._exec(execution_id)
-        return bool(self._end.run(key, execution_id, _nonce(), state.value, error))
+    def _ended(
+        self, execution_id: str, state: ExecutionState, error: bytes, *, if_over: bool = False
+    ) -> bool:
+        key, only = self._exec(execution_id), int(if_over)
+        return bool(self._end.run(key, execution_id, _nonce(), state.value, error, only))
 
     @translated()
     def settle(self, execution_id: str, *, heir: str | None = None) -> bool:

@@ -12,8 +12,8 @@
 --        14 packed call keys that the only shard holds  15.. records and no values (nodes.lua)
 -- Reply  {'STARTED', started ms, token or 0, {key, entry, ...} with a result, {key, ...} that
 --        other shards compute}, {'ENDED', started ms, 0, {}, {}}; or, with nothing written:
---        {'STALE'}, {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a value is not there,
---        or is another one)
+--        {'STALE'}, {'OVER'} (its time is), {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a
+--        value is not there, or is another one)
 
 local id, key = ARGV[2], KEYS[1]
 
@@ -37,6 +37,10 @@ if state ~= 'PENDING' then
     return { 'STALE' }
   end
   return answer(stages == '0' and 'ENDED' or 'STARTED', started, token, tenant, now_ms())
+end
+local now = now_ms()
+if is_over(expires, now) then
+  return { 'OVER' }
 end
 if line ~= '' then
   local left = redis.call('HGET', CELL .. 'turns', line) or '0'
@@ -90,7 +94,6 @@ for _, taken in ipairs(cmsgpack.unpack(ARGV[10])) do
 end
 
 -- From here on everything is written.
-local now = now_ms()
 started = digits(now)
 if ARGV[6] ~= '' then
   redis.call('SET', shape, ARGV[6])
@@ -136,7 +139,7 @@ if line ~= '' then
 end
 local look = now
 token = 0
-if ARGV[8] ~= '' and counts[1] == 1 and not is_over(expires, now) then
+if ARGV[8] ~= '' and counts[1] == 1 then
   look = now + tonumber(ARGV[8])
   token = take_shard(key, '0:0', false, ARGV[3], now, look)
   redis.call('HSET', key, 'starter_token', token)
