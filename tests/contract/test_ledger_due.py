@@ -173,6 +173,20 @@ def test_no_more_is_returned_than_asked_for_and_the_rest_comes_next(ledger: Ledg
     assert {due.execution_id for batch in found for due in batch} == ids
 
 
+def test_a_crowd_whose_time_is_over_hides_nothing_else_that_is_due(
+    subject: LedgerUnderTest,
+) -> None:
+    ledger = subject.ledger
+    over = {ledger.create(new_execution(expires_s=SHORT_S), {})[0].id for _ in range(5)}
+    subject.pass_time(SHORT_S)
+    waiting = [ledger.create(new_execution(), {})[0].id for _ in range(3)]
+    found = ledger.due(limit=2, again_s=LONG_S, unclaimed_s=0.0)
+    assert {due.execution_id for due in found if due.expired} == over
+    rest = ledger.due(limit=2, again_s=LONG_S, unclaimed_s=0.0)
+    others = [due.execution_id for due in found + rest if not due.expired]
+    assert (len(others), set(others)) == (3, set(waiting))
+
+
 def test_a_shard_that_was_claimed_with_the_start_is_due_when_its_lease_ran_out(
     subject: LedgerUnderTest,
 ) -> None:

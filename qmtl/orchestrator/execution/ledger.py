@@ -378,6 +378,9 @@ class Ledger(Protocol):
         That time doubles with each return, up to sixteen times ``again_s``, until something of the
         execution is claimed or moves: behind a long queue, messages must not pile up.
 
+        Those whose time is over come beside the ``limit``, so that a crowd of them hides nothing.
+        The work of one call is bounded: while it returns such, there may be more.
+
         An execution without plan is due ``unclaimed_s`` after it was created or reopened, a shard
         that was never claimed as long after its stage began, a claimed one when its lease ran out,
         an advance as soon as its stage is done, and one that has not ended ``expires_s`` after it

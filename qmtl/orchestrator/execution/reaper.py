@@ -15,6 +15,7 @@ from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore
 
 BATCH = 100
+LOOK_S = 1.0  # of a worker's time for executions whose time is over
 FORGET_S = 1.0  # of a worker's time for what is forgotten at once
 LONG_QUEUE = 20  # messages: while so many wait, what nobody claimed is one of them
 log = logging.getLogger("qmtl.execution")
@@ -49,6 +50,7 @@ class Reaper:
         self._lease_s = lease_s
         self._unclaimed_s = unclaimed_s
         self._retention_s = retention_s
+        self._expired: set[str] = set()  # executions that are still to be ended
         self._sent_ms: dict[tuple[str, str], int] = {}  # submissions that were waiting last time
 
     def look(self, *, now_ms: int) -> Reaped:
@@ -57,19 +59,47 @@ class Reaper:
         What was sent has the time of a first message before it is sent once more: otherwise each
         look would lengthen a queue that is only slow. While the queue is long, only shards whose
         lease ran out are sent again.
+
+        Thousands may have the same deadline. All whose time is over are found before any is ended,
+        so that no shard waits behind them; they are ended for about a second, the rest by later
+        looks.
         """
-        found = self._ledger.due(
-            limit=BATCH,
-            again_s=self._lease_s / 2,
-            unclaimed_s=self._unclaimed_s,
-            hold_back=self._queue_is_long(),
-        )
-        for due in found:
-            self._send(due)
+        ends = time.monotonic() + LOOK_S
+        found = self._send_due(ends)
+        self._end_expired(ends)
         submissions = self._waiting_submissions(now_ms)
         for tenant, submission_id in submissions:
             self._dispatcher.submission(tenant, submission_id)
-        return Reaped(executions=len(found), submissions=len(submissions))
+        return Reaped(executions=found, submissions=len(submissions))
+
+    def _send_due(self, ends: float) -> int:
+        """Send what is due, and note what is to be ended; return how many were found."""
+        hold_back, found, sent = self._queue_is_long(), 0, 0
+        while True:
+            batch = self._ledger.due(
+                limit=BATCH - sent,
+                again_s=self._lease_s / 2,
+                unclaimed_s=self._unclaimed_s,
+                hold_back=hold_back,
+            )
+            expired = {each.execution_id for each in batch if each.expired}
+            self._expired |= expired
+            for each in batch:
+                if not each.expired:
+                    self._send(each)
+            found += len(batch)
+            sent += len(batch) - len(expired)
+            if not expired or sent >= BATCH or time.monotonic() >= ends:
+                return found
+
+    def _end_expired(self, ends: float) -> None:
+        """End a batch at least; where this process dies, the ledger names the rest again."""
+        ended = 0
+        while self._expired and (ended < BATCH or time.monotonic() < ends):
+            execution_id = self._expired.pop()
+            if self._ledger.expire(execution_id):
+                send_next(self._ledger, self._dispatcher, execution_id)
+            ended += 1
 
     def _queue_is_long(self) -> bool:
         """Whether what nobody claimed may just wait its turn; sent again, it would be in the way.
@@ -110,10 +140,7 @@ class Reaper:
         return forgotten
 
     def _send(self, due: Due) -> None:
-        if due.expired:
-            if self._ledger.expire(due.execution_id):
-                send_next(self._ledger, self._dispatcher, due.execution_id)
-        elif due.shards:
+        if due.shards:
             self._dispatcher.shards(
                 due.tenant, due.execution_id, due.stage, due.shards, priority=due.priority
             )

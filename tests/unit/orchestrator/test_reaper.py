@@ -12,7 +12,13 @@ from qmtl.registry.db.memory.graph_store import MemoryGraphStore
 from qmtl.registry.db.memory.point_store import MemoryPointStore
 from qmtl.registry.db.memory.state_store import MemoryStateStore
 from tests.support.fabric import Fabric
-from tests.support.ledgers import memory_ledger, new_execution
+from tests.support.ledgers import (
+    LedgerUnderTest,
+    memory_ledger,
+    new_execution,
+    plan_of,
+    started,
+)
 
 DEADLINE_MS = 15_000
 KEPT_S = 100.0
@@ -122,6 +128,64 @@ def test_what_stood_behind_an_execution_whose_time_is_over_is_sent_at_once() -> 
     reaper.look(now_ms=0)
     assert under.ledger.get("acme", first.id).state is ExecutionState.FAILED
     assert fabric.waiting == [("advance", ("acme", second.id, 0))]
+
+
+def crowd_whose_time_is_over(under: LedgerUnderTest) -> str:
+    """Return an execution whose shard's lease ran out after the time of many others was over."""
+    for _ in range(2 * BATCH):
+        under.ledger.create(new_execution(expires_s=5.0), {})
+    running = started(under.ledger, plan_of([["a"]]))
+    under.ledger.claim(running, 0, 0, lease_s=6.0)
+    under.pass_time(7.0)
+    return running
+
+
+def test_a_crowd_whose_time_is_over_ends_at_once_and_no_shard_waits_behind_it() -> None:
+    under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(
+        under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0, retention_s=KEPT_S
+    )
+    running = crowd_whose_time_is_over(under)
+    assert reaper.look(now_ms=0).executions == 2 * BATCH + 1
+    assert fabric.waiting == [("shard", ("acme", running, 0, 0)), ("advance", ("acme", running, 1))]
+    assert sum(under.ledger.counts().values()) == 1
+
+
+def test_what_a_look_has_no_time_to_end_is_ended_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(
+        under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=1.0, retention_s=KEPT_S
+    )
+    monkeypatch.setattr("qmtl.orchestrator.execution.reaper.LOOK_S", 0.0)
+    running = crowd_whose_time_is_over(under)
+    reaper.look(now_ms=0)
+    assert ("shard", ("acme", running, 0, 0)) in fabric.waiting
+    assert under.ledger.counts()[ExecutionState.PENDING] == BATCH
+    reaper.look(now_ms=0)
+    assert under.ledger.counts()[ExecutionState.PENDING] == 0
+
+
+def test_one_that_was_resumed_before_its_end_came_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    under, state = memory_ledger(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(
+        under.ledger, state, registry, Fabric(), lease_s=10.0, unclaimed_s=1.0, retention_s=KEPT_S
+    )
+    monkeypatch.setattr("qmtl.orchestrator.execution.reaper.LOOK_S", 0.0)
+    ids = [new_execution(expires_s=5.0).id for _ in range(BATCH + 1)]
+    for execution_id in ids:
+        under.ledger.create(new_execution(id=execution_id, expires_s=5.0), {})
+    under.pass_time(6.0)
+    reaper.look(now_ms=0)
+    (left,) = [i for i in ids if not under.ledger.get("acme", i).state.ended]
+    under.ledger.cancel(left)
+    under.ledger.reopen(left, attempt=1, clear=(), fresh=False)
+    reaper.look(now_ms=0)
+    assert under.ledger.get("acme", left).state is ExecutionState.PENDING
 
 
 def test_what_ended_longer_ago_than_it_is_kept_is_forgotten_and_told(

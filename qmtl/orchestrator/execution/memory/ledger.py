@@ -327,13 +327,15 @@ class MemoryLedger(MemoryReads):
             now = self._clock()
             held_ms = now + max(_milliseconds(again_s), 1) if hold_back else 0
             found: list[Due] = []
+            taken = 0
             for known in sorted(self._live.values(), key=lambda k: k.look_ms or 0):
-                if known.look_ms is None or known.look_ms > now or len(found) >= limit:
+                if known.look_ms is None or known.look_ms > now or taken >= limit:
                     continue
                 has_turn = self._lines.has_turn(known.execution)
                 seen = known.look(now, _milliseconds(unclaimed_s), held_ms, has_turn=has_turn)
                 if isinstance(seen, Due):
                     found.append(seen)
+                    taken += not seen.expired
                     known.put_away(now, _milliseconds(again_s))
                 else:
                     known.look_ms = int(seen)

@@ -4,7 +4,7 @@
 -- that finds nothing due moves the score to the next time at which something could be.
 --
 -- KEYS   1 due
--- ARGV   1 cell  2 how many to return at most
+-- ARGV   1 cell  2 how many to return at most, beside those whose time is over
 --        3 ms until one that is returned is looked at again; twice as many each time that nothing
 --        of it was claimed since, up to sixteen times
 --        4 ms after which an execution without plan, or a shard never claimed, is due
@@ -82,9 +82,9 @@ local function look(id)
   return nil, next_look, over
 end
 
-local looks = 0
+local looks, taken = 0, 0
 repeat
-  local batch = math.min(limit - #found, MOST_LOOKS - looks)
+  local batch = math.min(limit - taken, MOST_LOOKS - looks)
   local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', digits(now), 'LIMIT', 0, batch)
   looks = looks + #ids
   for _, id in ipairs(ids) do
@@ -92,6 +92,7 @@ repeat
     if entry then
       entry[6] = redis.call('HGET', CELL .. 'exec:' .. id, 'priority') or 'normal'
       found[#found + 1] = entry
+      taken = taken + 1 - entry[5]
       local times = redis.call('HINCRBY', CELL .. 'exec:' .. id, 'returned', 1)
       next_look = now + math.max(again, 1) * 2 ^ math.min(times - 1, MOST_DOUBLINGS)
     end
@@ -101,5 +102,5 @@ repeat
       redis.call('ZREM', KEYS[1], id)
     end
   end
-until #ids == 0 or #found >= limit or looks >= MOST_LOOKS
+until #ids == 0 or taken >= limit or looks >= MOST_LOOKS
 return found
