@@ -200,12 +200,47 @@ def test_a_shard_that_was_claimed_with_the_start_is_due_when_its_lease_ran_out(
     assert ledger.claim(execution.id, 0, 0, lease_s=LONG_S).again
 
 
-@pytest.mark.parametrize("kept_in", ["memory", "redis"])
-def test_nothing_is_held_back_for_ever(kept_in: str, request: pytest.FixtureRequest) -> None:
-    if kept_in == "memory":
-        under = memory_ledger()
-    else:
-        under = hand_timed_redis_ledger(request.getfixturevalue("settings"), HandClock())
+@pytest.fixture(params=["memory", "redis"])
+def under(request: pytest.FixtureRequest) -> LedgerUnderTest:
+    """A ledger for which time passes only by hand."""
+    if request.param == "memory":
+        return memory_ledger()
+    return hand_timed_redis_ledger(request.getfixturevalue("settings"), HandClock())
+
+
+def test_a_lease_that_ran_out_is_found_at_once_however_many_are_held_back(
+    under: LedgerUnderTest,
+) -> None:
+    ledger = under.ledger
+    running = started(ledger, plan_of([["a"]]))
+    ledger.claim(running, 0, 0, lease_s=1.0)
+    for _ in range(2_100):  # more than one call looks at
+        ledger.create(new_execution(), {})
+    for _ in range(2):
+        assert ledger.due(limit=9, again_s=0.5, unclaimed_s=0.0, hold_back=True) == []
+    under.pass_time(1.0)
+    found = ledger.due(limit=9, again_s=0.5, unclaimed_s=0.0, hold_back=True)
+    assert found == [Due("acme", running, 0, (0,))]
+
+
+def test_what_is_held_back_is_looked_at_less_often_the_more_it_is_but_ends_in_time(
+    under: LedgerUnderTest,
+) -> None:
+    ledger = under.ledger
+    ids = [ledger.create(new_execution(), {})[0].id for _ in range(3)]
+    brief = ledger.create(new_execution(expires_s=0.002), {})[0].id
+    assert ledger.due(limit=9, again_s=0.0, unclaimed_s=0.0, hold_back=True) == []
+    under.pass_time(0.002)
+    found = ledger.due(limit=9, again_s=LONG_S, unclaimed_s=0.0)
+    assert found == [Due("acme", brief, -1, (), expired=True)]
+    under.pass_time(0.005)
+    assert ledger.due(limit=9, again_s=0.0, unclaimed_s=0.0) == []
+    under.pass_time(0.001)
+    found = ledger.due(limit=9, again_s=0.0, unclaimed_s=0.0)
+    assert {due.execution_id for due in found} == set(ids)
+
+
+def test_nothing_is_held_back_for_ever(under: LedgerUnderTest) -> None:
     execution = new_execution()
     under.ledger.create(execution, {})
     for _ in range(60):

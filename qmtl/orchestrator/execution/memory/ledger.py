@@ -325,7 +325,8 @@ class MemoryLedger(MemoryReads):
     ) -> list[Due]:
         with self._lock:
             now = self._clock()
-            held_ms = now + max(_milliseconds(again_s), 1) if hold_back else 0
+            looked_at = sum(known.look_ms is not None for known in self._live.values())
+            held_ms = now + max(_milliseconds(again_s), 1, 2 * looked_at) if hold_back else 0
             found: list[Due] = []
             taken = 0
             for known in sorted(self._live.values(), key=lambda k: k.look_ms or 0):

@@ -19,12 +19,15 @@ local MOST_HELD_MS = 600000
 local MOST_LOOKS = 2000 -- bounds the time for which the server is held
 local MOST_DOUBLINGS = 4
 local WAITING_MS = 60000 -- between looks at one whose turn will make it due
+-- Between looks at one that is held back: with a call each two seconds, all of them together use half
+-- of the looks, however many they are, so that what is due is found as soon as it is.
+local held_ms = math.max(again, 1, 2 * redis.call('ZCARD', KEYS[1]))
 local found = {}
 
 -- When something is due that nobody claimed; nothing is held back for ever.
 local function unclaimed_at(at)
   if held_back and now < at + MOST_HELD_MS then
-    return math.max(at, now + math.max(again, 1))
+    return math.max(at, now + held_ms)
   end
   return at
 end
