@@ -240,6 +240,41 @@ def test_what_is_held_back_is_looked_at_less_often_the_more_it_is_but_ends_in_ti
     assert {due.execution_id for due in found} == set(ids)
 
 
+def test_of_many_that_wait_behind_a_long_queue_hardly_any_is_returned_however_long_that_lasts(
+    under: LedgerUnderTest,
+) -> None:
+    for _ in range(400):
+        under.ledger.create(new_execution(), {})
+    under.pass_time(600.0)
+    found: list[str] = []
+    for _ in range(60):
+        under.pass_time(20.0)
+        due = under.ledger.due(limit=100, again_s=5.0, unclaimed_s=8.0, hold_back=True)
+        found += [each.execution_id for each in due]
+    assert 0 < len(found) <= 20
+    assert len(set(found)) == len(found), "the same one is no help to the others"
+
+
+def test_what_is_held_back_for_long_is_returned_from_the_oldest_on(under: LedgerUnderTest) -> None:
+    ledger, ids = under.ledger, []
+    for planned in (False, True, False):
+        ids.append(ledger.create(new_execution(), {})[0].id)
+        if planned:
+            ledger.start(ids[-1], plan_of([["a"], ["b"]]))
+            claimed(ledger, ids[-1], shard=0)
+        under.pass_time(1.0)
+    found: list[Due] = []
+    for _ in range(200):
+        under.pass_time(10.0)
+        ledger.renew(ids[1], 0, 0, 1, lease_s=LONG_S)
+        found += ledger.due(limit=9, again_s=5.0, unclaimed_s=8.0, hold_back=True)
+    assert [(due.execution_id, due.shards) for due in found] == [
+        (ids[0], ()),
+        (ids[1], (1,)),
+        (ids[2], ()),
+    ]
+
+
 def test_nothing_is_held_back_for_ever(under: LedgerUnderTest) -> None:
     execution = new_execution()
     under.ledger.create(execution, {})

@@ -388,7 +388,9 @@ class Ledger(Protocol):
         at once when its turn comes and not before, also one that is to be settled. Whatever becomes
         due later than an execution was returned brings it back before ``again_s`` are over. With
         ``hold_back``, what nobody claimed yet is not due: it is looked at again after ``again_s``,
-        or 2 ms for each execution that has not ended where that is longer, for ten minutes at most.
+        or 2 ms for each execution that has not ended where that is longer. Nothing is held back for
+        ever: of what is for ten minutes the oldest is returned now and then, one while about forty
+        executions go, and one each ten minutes at least; what was returned less often goes first.
         """
 
     def forget(self, *, retention_s: float, limit: int) -> int:

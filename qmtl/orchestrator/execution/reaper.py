@@ -58,7 +58,7 @@ class Reaper:
 
         What was sent has the time of a first message before it is sent once more: otherwise each
         look would lengthen a queue that is only slow. While the queue is long, only shards whose
-        lease ran out are sent again.
+        lease ran out are sent again, and now and then one of those that wait for very long.
 
         Thousands may have the same deadline. All whose time is over are found before any is ended,
         so that no shard waits behind them; they are ended for about a second, the rest by later
@@ -104,7 +104,8 @@ class Reaper:
     def _queue_is_long(self) -> bool:
         """Whether what nobody claimed may just wait its turn; sent again, it would be in the way.
 
-        A message that was lost meanwhile is sent again once the queue is short.
+        A message that was lost meanwhile is sent again once the queue is short, or the ledger lets
+        the oldest go.
         """
         try:
             return self._dispatcher.queued() >= LONG_QUEUE

@@ -31,14 +31,6 @@ MOST_DOUBLINGS = 4
 WAITING_MS = 60_000  # between looks at one whose turn will make it due
 
 
-MOST_HELD_MS = 600_000
-
-
-def _held(at_ms: int, now_ms: int, held_ms: int) -> int:
-    """Return when something is due that nobody claimed; nothing is held back for ever."""
-    return max(at_ms, held_ms) if now_ms < at_ms + MOST_HELD_MS else at_ms
-
-
 @dataclass(slots=True)
 class Shard:
     """A shard's lease; token 0 says that it was never claimed."""
@@ -290,7 +282,7 @@ class LiveExecution:
     def look(self, now_ms: int, unclaimed_ms: int, held_ms: int, *, has_turn: bool) -> Due | float:
         """Return what is due, or else the next time at which something could be.
 
-        What nobody claimed is not due before ``held_ms``, unless it was for ``MOST_HELD_MS``.
+        What nobody claimed is not due before ``held_ms``.
         """
         stage = self.execution.stage
         if self.landed:
@@ -300,10 +292,9 @@ class LiveExecution:
         if self.state is ExecutionState.PENDING:
             if not has_turn:
                 return min(now_ms + WAITING_MS, self.expires_ms)
-            opened = self.opened_ms + unclaimed_ms
-            at = _held(opened if self.ready_ms is None else self.ready_ms, now_ms, held_ms)
+            at = max(self._unclaimed_at(unclaimed_ms), held_ms)
             return min(at, self.expires_ms) if at > now_ms else self._due(-1)
-        never = _held(self.began_ms + unclaimed_ms, now_ms, held_ms)
+        never = max(self._unclaimed_at(unclaimed_ms), held_ms)
         times = {
             k: shard.lease_ends_ms if shard.token else never
             for k, shard in self._stage_shards().items()
@@ -313,6 +304,18 @@ class LiveExecution:
         if due or not times:
             return self._due(stage, due)
         return min(*times.values(), self.expires_ms)
+
+    def _unclaimed_at(self, unclaimed_ms: int) -> int:
+        """Return when something is due that nobody claimed."""
+        if self.state is ExecutionState.PENDING:
+            return self.opened_ms + unclaimed_ms if self.ready_ms is None else self.ready_ms
+        return self.began_ms + unclaimed_ms
+
+    def held_since(self, unclaimed_ms: int, *, has_turn: bool) -> int | None:
+        """Return since when something is due that nobody claimed, if it is held back."""
+        unclaimed = any(not shard.token for shard in self._stage_shards().values())
+        waits = unclaimed if self.running else has_turn and not self.state.ended
+        return self._unclaimed_at(unclaimed_ms) if waits else None
 
     def _due(self, stage: int, shards: tuple[int, ...] = (), *, expired: bool = False) -> Due:
         execution = self.execution

@@ -41,6 +41,8 @@ from qmtl.orchestrator.execution.refusals import EXPIRED, overloaded, remains
 
 MEMO_TTL_S = 7 * 86_400.0
 COSTS_TTL_S = 30 * 86_400.0
+MOST_HELD_MS = 600_000  # before one that is held back may be let go, and between two of them
+ONE_IN = 40  # executions that go may be one that is let go
 LOOKS = 4  # at what is left of an execution, in the time for which executions are kept
 MOST_LOOKS = 10  # for each execution that may be forgotten
 _COMPUTED = {NodeState.SUCCEEDED, NodeState.FAILED, NodeState.TIMED_OUT}
@@ -58,6 +60,7 @@ class MemoryLedger(MemoryReads):
     ) -> None:
         super().__init__(clock, _milliseconds(memo_ttl_s), _milliseconds(costs_ttl_s))
         self.commits = CommitQueue(clock)
+        self._let_go_ms = 0  # when the next one that is held back may be due
 
     def create(
         self,
@@ -324,23 +327,38 @@ class MemoryLedger(MemoryReads):
         self, *, limit: int, again_s: float, unclaimed_s: float, hold_back: bool = False
     ) -> list[Due]:
         with self._lock:
-            now = self._clock()
-            looked_at = sum(known.look_ms is not None for known in self._live.values())
-            held_ms = now + max(_milliseconds(again_s), 1, 2 * looked_at) if hold_back else 0
+            now, again_ms, unclaimed_ms = self._clock(), *map(_milliseconds, (again_s, unclaimed_s))
+            crowd = sum(known.look_ms is not None for known in self._live.values())
+            held_ms = now + max(again_ms, 1, 2 * crowd) if hold_back else 0
             found: list[Due] = []
+            held: list[tuple[int, int, str]] = []
             taken = 0
             for known in sorted(self._live.values(), key=lambda k: k.look_ms or 0):
                 if known.look_ms is None or known.look_ms > now or taken >= limit:
                     continue
                 has_turn = self._lines.has_turn(known.execution)
-                seen = known.look(now, _milliseconds(unclaimed_s), held_ms, has_turn=has_turn)
+                seen = known.look(now, unclaimed_ms, held_ms, has_turn=has_turn)
                 if isinstance(seen, Due):
                     found.append(seen)
                     taken += not seen.expired
-                    known.put_away(now, _milliseconds(again_s))
+                    known.put_away(now, again_ms)
                 else:
                     known.look_ms = int(seen)
+                    since = known.held_since(unclaimed_ms, has_turn=has_turn)
+                    if hold_back and since is not None and since + MOST_HELD_MS <= now:
+                        held.append((known.returned, since, known.execution.id))
+            if held and taken < limit and self._let_go_ms <= now:
+                _, since, execution_id = min(held)
+                found += self._let_go(self._live[execution_id], unclaimed_ms, again_ms)
+                self._let_go_ms = now + min(MOST_HELD_MS, ONE_IN * (now - since) // crowd)
             return found
+
+    def _let_go(self, known: LiveExecution, unclaimed_ms: int, again_ms: int) -> list[Due]:
+        """Return what is held back of an execution."""
+        now = self._clock()
+        seen = known.look(now, unclaimed_ms, 0, has_turn=True)
+        known.put_away(now, again_ms)
+        return [seen] if isinstance(seen, Due) else []
 
     def forget(self, *, retention_s: float, limit: int) -> int:
         with self._lock:

@@ -22,6 +22,7 @@ Keys, all behind the cell's prefix::
     workers                 hash: worker -> how many shards it runs at once; see offers.lua
     tallies:{tenant}        hash: how many results were computed, reused, waited for
     due                     zset: when to look at an execution that has not ended
+    let_go                  string: when the next one that is held back may be due; see due.lua
     open                    hash: state -> how many executions have not ended
     open:tenants            hash: tenant -> how many of its have not
     execs:{tenant}[:{strategy}]   zset in lexical order: pages
