@@ -495,11 +495,13 @@ def test_lines_and_what_is_not_ordered_wait_for_nobody(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("how", ["commit", "start", "fail", "cancel"])
-def test_whatever_ends_an_execution_makes_the_next_of_its_line_due(
-    ledger: Ledger, how: str
+def test_whatever_ends_an_execution_makes_the_next_of_its_line_due_a_deadline_later(
+    subject: LedgerUnderTest, how: str
 ) -> None:
+    ledger = subject.ledger
     first, second = ordered(ledger, 1), ordered(ledger, 2)
     assert due(ledger) == []
+    subject.pass_time(SHORT_S + 0.05)
     assert ledger.next_of_line(first) == Following("acme", first)
     if how == "commit":
         begins(ledger, first)
@@ -510,7 +512,9 @@ def test_whatever_ends_an_execution_makes_the_next_of_its_line_due(
     else:
         assert ledger.fail(first, ERROR) if how == "fail" else ledger.cancel(first)
     assert ledger.next_of_line(first) == Following("acme", second)
-    assert due(ledger) == [Due("acme", second, -1, ())]
+    assert due(ledger, unclaimed_s=SHORT_S) == [], "whoever ended the first sends it"
+    subject.pass_time(SHORT_S + 0.05)
+    assert due(ledger, unclaimed_s=SHORT_S) == [Due("acme", second, -1, ())]
     assert begins(ledger, second) is StartStatus.STARTED
 
 

@@ -208,6 +208,23 @@ def under(request: pytest.FixtureRequest) -> LedgerUnderTest:
     return hand_timed_redis_ledger(request.getfixturevalue("settings"), HandClock())
 
 
+def test_a_line_whose_every_sender_died_goes_on_a_deadline_after_each_bucket(
+    under: LedgerUnderTest,
+) -> None:
+    ledger = under.ledger
+    ids = [f"bucket{n:02}" for n in range(20)]
+    for bucket, execution_id in enumerate(ids):
+        ledger.create(new_execution(id=execution_id, ordered=True, bucket_ns=bucket * 10**6), {})
+    for execution_id in ids:
+        found: list[Due] = []
+        for _ in range(4):  # looks, two seconds apart
+            under.pass_time(2.0)
+            assert found == []
+            found = ledger.due(limit=9, again_s=5.0, unclaimed_s=8.0)
+        assert found == [Due("acme", execution_id, -1, ())]
+        ledger.start(execution_id, plan_of())
+
+
 def test_a_lease_that_ran_out_is_found_at_once_however_many_are_held_back(
     under: LedgerUnderTest,
 ) -> None:

@@ -162,8 +162,8 @@ class Ledger(Protocol):
         """Return the execution whose turn it is in the line of an ordered one.
 
         It is to run, or has ended and is to be settled. None where it is not ordered, or where none
-        waits or one runs. Whatever ends an ordered
-        execution makes this one due at once; who ended it may dispatch it without waiting for that.
+        waits or one runs. Who ends an ordered execution dispatches this one; where that is lost, it
+        becomes due.
         """
 
     def turn(self, execution_id: str) -> int | None:
@@ -384,13 +384,16 @@ class Ledger(Protocol):
         An execution without plan is due ``unclaimed_s`` after it was created or reopened, a shard
         that was never claimed as long after its stage began, a claimed one when its lease ran out,
         an advance as soon as its stage is done, and one that has not ended ``expires_s`` after it
-        was created or reopened; claims and renewals are refused from then on. An ordered one is due
-        at once when its turn comes and not before, also one that is to be settled. Whatever becomes
-        due later than an execution was returned brings it back before ``again_s`` are over. With
-        ``hold_back``, what nobody claimed yet is not due: it is looked at again after ``again_s``,
-        or 2 ms for each execution that has not ended where that is longer. Nothing is held back for
-        ever: of what is for ten minutes the oldest is returned now and then, one while about forty
-        executions go, and one each ten minutes at least; what was returned less often goes first.
+        was created or reopened; claims and renewals are refused from then on. An ordered one that
+        waits for its turn is due ``unclaimed_s`` after that came, since it is sent then, and one
+        that is to be settled at once. Whatever becomes due later than an execution was returned
+        brings it back before ``again_s`` are over.
+
+        With ``hold_back``, what nobody claimed yet is not due: it is looked at again after
+        ``again_s``, or 2 ms for each execution that has not ended where that is longer. Nothing is
+        held back for ever: of what is for ten minutes the oldest is returned now and then, one
+        while about forty executions go, and one each ten minutes at least; what was returned less
+        often goes first.
         """
 
     def forget(self, *, retention_s: float, limit: int) -> int:

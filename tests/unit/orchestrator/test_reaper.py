@@ -130,6 +130,25 @@ def test_what_stood_behind_an_execution_whose_time_is_over_is_sent_at_once() -> 
     assert fabric.waiting == [("advance", ("acme", second.id, 0))]
 
 
+def test_the_next_of_a_line_is_not_sent_again_before_a_message_may_be_taken_for_lost() -> None:
+    under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(
+        under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=8.0, retention_s=KEPT_S
+    )
+    first, second = (new_execution(bucket_ns=bucket, ordered=True) for bucket in (1, 2))
+    for execution in (first, second):
+        under.ledger.create(execution, {})
+    under.pass_time(100.0)
+    under.ledger.cancel(first.id)
+    for _ in range(3):
+        under.pass_time(2.0)
+        assert reaper.look(now_ms=0).executions == 0
+    under.pass_time(2.0)
+    reaper.look(now_ms=0)
+    assert fabric.waiting == [("advance", ("acme", second.id, 0))]
+
+
 def crowd_whose_time_is_over(under: LedgerUnderTest) -> str:
     """Return an execution whose shard's lease ran out after the time of many others was over."""
     for _ in range(2 * BATCH):

@@ -308,7 +308,8 @@ class LiveExecution:
     def _unclaimed_at(self, unclaimed_ms: int) -> int:
         """Return when something is due that nobody claimed."""
         if self.state is ExecutionState.PENDING:
-            return self.opened_ms + unclaimed_ms if self.ready_ms is None else self.ready_ms
+            since_ms = self.opened_ms if self.ready_ms is None else self.ready_ms
+            return since_ms + unclaimed_ms
         return self.began_ms + unclaimed_ms
 
     def held_since(self, unclaimed_ms: int, *, has_turn: bool) -> int | None:

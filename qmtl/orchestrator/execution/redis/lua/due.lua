@@ -76,7 +76,7 @@ local function look(id)
     if line ~= '' and not is_its_turn(line, id) then
       return nil, now + WAITING_MS, over
     end
-    local at = unclaimed_at(tonumber(ready or digits(tonumber(opened) + unclaimed)))
+    local at = unclaimed_at(tonumber(ready or opened) + unclaimed)
     if at <= now then
       return { tenant, id, '-1', '', 0 }, nil, over
     end

@@ -29,7 +29,8 @@ local function next_in_line(line)
   return id and is_its_turn(line, id) and id or nil
 end
 
--- Make the one whose turn it is due at once.
+-- Let the one whose turn it is be looked at. To be settled it is due at once. To run it is due when a
+-- message may be taken for lost: whoever ended the one before sends it.
 local function wake_next(line, now)
   local next_id = next_in_line(line)
   if next_id then
