@@ -115,7 +115,7 @@ class Reaper:
 
     def _send(self, due: Due) -> None:
         if due.expired:
-            self._ledger.fail(due.execution_id, EXPIRED)
+            self._ledger.fail(due.execution_id, EXPIRED, attempt=due.attempt)
             send_next(self._ledger, self._dispatcher, due.execution_id)
         elif due.shards:
             self._dispatcher.shards(

@@ -2,11 +2,16 @@
 --
 -- KEYS   1 execution
 -- ARGV   1 cell  2 execution id  3 nonce of the call  4 its final state  5 error document, '' for none
--- Reply  1, or 0 where it has ended already or is unknown
+--        6 attempt that is to end, '' for any  7 '1' where only a PENDING one is to end
+-- Reply  1, or 0 where it has ended already, is another one than that, or is unknown
 
-local fields = redis.call('HMGET', KEYS[1], 'state', 'ender')
+local fields = redis.call('HMGET', KEYS[1], 'state', 'ender', 'attempt')
 if fields[1] ~= 'PENDING' and fields[1] ~= 'RUNNING' then
   return fields[2] == ARGV[3] and 1 or 0
+elseif ARGV[6] ~= '' and ARGV[6] ~= (fields[3] or '1') then
+  return 0
+elseif ARGV[7] == '1' and fields[1] ~= 'PENDING' then
+  return 0
 end
 end_execution(ARGV[2], ARGV[4], now_ms(), ARGV[3], ARGV[5])
 return 1
