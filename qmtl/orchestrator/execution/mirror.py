@@ -20,6 +20,7 @@ from qmtl.orchestrator.execution.result_topic import DEDUPE_HEADER, ResultTopic,
 from qmtl.orchestrator.execution.topic_watch import TopicWatch
 
 BATCH = 200
+READ_RECORDS = 500  # that are read at once
 READ_NODES = 64  # values that are read at once
 SEND_BYTES = 8 * 1024 * 1024  # records that are held at once
 IDLE_S = 15.0  # after so long an entry of another mirror is taken over, or tried once more
@@ -158,21 +159,31 @@ class Mirror:
     def _told(self, entries: Sequence[OutboxEntry]) -> list[_Told]:
         """Return the records that entries of one execution speak of, whatever cleared them since.
 
-        Those of now are read before those that were cleared, which a record may join meanwhile.
+        Only theirs are read: a long execution is mirrored in many batches.
         """
         wanted = [(entry.attempt, node_id) for entry in entries for node_id in entry.node_ids]
-        records = self._ledger.records(entries[0].execution_id)
-        now = {(record.attempt, record.node_id): record for record in records.values()}
+        told: list[_Told] = []
+        for start in range(0, len(wanted), READ_RECORDS):
+            piece = wanted[start : start + READ_RECORDS]
+            told += self._committed(entries[0].execution_id, piece)
+        if len(told) < len(wanted):
+            raise _Untold("Records of its nodes are gone.")
+        return told
+
+    def _committed(self, execution_id: str, wanted: Sequence[tuple[int, str]]) -> list[_Told]:
+        """Return those of the wanted records (attempt, node id) that are there, in their order.
+
+        Those of now are read before those that were cleared, which a record may join meanwhile.
+        """
+        records = self._ledger.records_of([(execution_id, node_id) for _, node_id in wanted])
+        now = {(each.attempt, each.node_id): each for each in records if each is not None}
         others = [key for key in wanted if key not in now]
-        cleared = self._ledger.cleared(entries[0].execution_id, others) if others else {}
-        told = [
+        cleared = self._ledger.cleared(execution_id, others) if others else {}
+        return [
             _Told(now[key], cleared=False) if key in now else _Told(cleared[key], cleared=True)
             for key in wanted
             if key in now or key in cleared
         ]
-        if len(told) < len(wanted):
-            raise _Untold("Records of its nodes are gone.")
-        return told
 
     def _values(
         self, execution_id: str, records: Sequence[NodeRecord]

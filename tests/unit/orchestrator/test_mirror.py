@@ -132,8 +132,12 @@ def executions(topic: MemoryResultTopic, name: str = "results") -> list[str]:
 
 def break_executions(monkeypatch: pytest.MonkeyPatch, subject: LedgerUnderTest, *ids: str) -> None:
     """Take the records of these executions away."""
-    records = subject.ledger.records
-    monkeypatch.setattr(subject.ledger, "records", lambda id_: {} if id_ in ids else records(id_))
+    records_of = subject.ledger.records_of
+    monkeypatch.setattr(
+        subject.ledger,
+        "records_of",
+        lambda results: [None if r[0] in ids else records_of([r])[0] for r in results],
+    )
 
 
 def test_an_execution_that_cannot_be_told_holds_up_no_other_and_is_put_aside_in_the_end(
@@ -199,10 +203,10 @@ def test_a_result_that_is_another_by_now_is_mirrored_with_its_own_digest(
 ) -> None:
     subject, topic = memory_ledger(), MemoryResultTopic()
     execution_id = commit(subject, "a", encode(1))
-    records = subject.ledger.records
+    records_of = subject.ledger.records_of
 
-    def read_before_a_retry(id_: str) -> dict[str, NodeRecord]:
-        found = records(id_)
+    def read_before_a_retry(results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        found, id_ = records_of(results), execution_id
         monkeypatch.undo()
         subject.ledger.reopen(id_, attempt=1, clear=["a"], fresh=True)
         subject.ledger.start(id_, plan_of([["a"]]))
@@ -210,7 +214,7 @@ def test_a_result_that_is_another_by_now_is_mirrored_with_its_own_digest(
         subject.ledger.commit(id_, 0, 0, token, [succeeded("a", encode(2))], done=True)
         return found
 
-    monkeypatch.setattr(subject.ledger, "records", read_before_a_retry)
+    monkeypatch.setattr(subject.ledger, "records_of", read_before_a_retry)
     carry(subject, topic)
     subject.pass_time(IDLE_S + 1)
     carry(subject, topic)
@@ -241,6 +245,59 @@ def test_a_broken_entry_takes_no_other_of_its_execution_with_it(
     (record,) = {r.key for r in topic.read_all("results", idle_s=0.0, limit=10)}
     assert record == "b"
     assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (0, 1)
+
+
+def test_a_batch_reads_the_records_of_its_own_nodes_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ledger, names = subject.ledger, list("abcd")
+    execution_id = started(ledger, plan_of([names]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    read: list[str] = []
+    records, records_of = ledger.records, ledger.records_of
+
+    def all_of(id_: str) -> dict[str, NodeRecord]:
+        found = records(id_)
+        read.extend(found)
+        return found
+
+    def some(results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        read.extend(node_id for _, node_id in results)
+        return records_of(results)
+
+    monkeypatch.setattr(ledger, "records", all_of)
+    monkeypatch.setattr(ledger, "records_of", some)
+    for name in names:
+        nodes = [succeeded(name, encode(1))]
+        ledger.commit(execution_id, 0, 0, token, nodes, done=name == "d")
+        carry(subject, topic)
+    assert read == names
+    assert [record.key for record in topic.read_all("results", idle_s=0.0, limit=10)] == names
+
+
+def test_more_records_than_are_read_at_once_are_told_in_order_with_those_that_were_cleared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qmtl.orchestrator.execution.mirror.READ_RECORDS", 2)
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ledger, names = subject.ledger, list("abcde")
+    execution_id = started(ledger, plan_of([names]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    nodes = [succeeded(name, encode(1)) for name in names]
+    ledger.commit(execution_id, 0, 0, token, nodes, done=True)
+    ledger.reopen(execution_id, attempt=1, clear=["b", "d"], fresh=True)
+    asked: list[int] = []
+    records_of = ledger.records_of
+
+    def counted(results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        asked.append(len(results))
+        return records_of(results)
+
+    monkeypatch.setattr(ledger, "records_of", counted)
+    carry(subject, topic)
+    assert [record.key for record in topic.read_all("results", idle_s=0.0, limit=10)] == names
+    assert asked == [2, 2, 1]
 
 
 def test_what_was_reused_is_mirrored_with_its_value() -> None:
