@@ -498,6 +498,86 @@ def test_results_wait_while_their_own_topic_is_refused() -> None:
     assert subject.outbox.backlog() == 1
 
 
+class FullTopic(MemoryResultTopic):
+    """A broker that refuses everything from some record on."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room = room
+
+    def send(self, records: Sequence[TopicRecord]) -> None:
+        self._room -= len(records)
+        if self._room < 0:
+            raise Refused("kafka", "That topic takes no more.")
+        super().send(records)
+
+
+def test_what_arrived_of_a_batch_of_many_bytes_is_acknowledged_whatever_comes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qmtl.orchestrator.execution.mirror.SEND_BYTES", 1)
+    subject, topic = memory_ledger(), FullTopic(room=2)
+    ids = [commit(subject, "a") for _ in range(3)]
+    with pytest.raises(Refused):
+        mirror_of(subject, topic).carry("reader", wait_s=0.0)
+    assert executions(topic) == ids[:2]
+    assert subject.outbox.backlog() == 1
+
+
+def trigger_adhoc(subject: LedgerUnderTest) -> str:
+    """Commit a node of an execution that has a line of its own."""
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]]), adhoc=True)
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    ledger.commit(execution_id, 0, 0, token, [succeeded("a", encode(1))], done=True)
+    return execution_id
+
+
+@pytest.mark.parametrize("refused", ["results", "results.adhoc"])
+def test_a_results_topic_that_is_refused_repeats_and_holds_up_nothing_of_the_other(
+    refused: str,
+) -> None:
+    subject, topic = memory_ledger(), PickyTopic(refused)
+    ids: dict[str, list[str]] = {"results": [], "results.adhoc": []}
+    for _ in range(2):
+        ids["results"].append(commit(subject, "a"))
+        ids["results.adhoc"].append(trigger_adhoc(subject))
+    other = next(name for name in ids if name != refused)
+    for _ in range(3):
+        with pytest.raises(Refused):
+            mirror_of(subject, topic).carry("reader", wait_s=0.0)
+        subject.pass_time(IDLE_S + 1)
+    assert executions(topic, other) == ids[other]
+    assert executions(topic, refused) == []
+    assert subject.outbox.backlog() == 2
+
+
+def test_what_nodes_publish_waits_with_results_that_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publishing(monkeypatch, name_a="signals")
+    subject, topic = memory_ledger(), PickyTopic("results")
+    commit(subject, "a")
+    with pytest.raises(Refused):
+        mirror_of(subject, topic).carry("reader", wait_s=0.0)
+    assert executions(topic, "signals") == []
+
+
+def test_a_batch_of_many_bytes_goes_on_without_the_topic_that_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qmtl.orchestrator.execution.mirror.SEND_BYTES", 1)
+    subject, topic = memory_ledger(), PickyTopic("results.adhoc")
+    ids = []
+    for _ in range(2):
+        trigger_adhoc(subject)
+        ids.append(commit(subject, "a"))
+    with pytest.raises(Refused):
+        mirror_of(subject, topic).carry("reader", wait_s=0.0)
+    assert executions(topic) == ids
+    assert subject.outbox.backlog() == 2
+
+
 def test_a_large_value_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
     subject, topic = memory_ledger(), MemoryResultTopic()
     execution_id = commit(subject, "a", encode("x" * (INLINE_LIMIT_BYTES + 1)))
