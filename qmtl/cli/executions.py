@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from qmtl.cli import output
+from qmtl.cli.inputs import data_files, given_once
 from qmtl.cli.parameters import (
     as_json,
     as_of,
@@ -33,6 +35,7 @@ STATUS_FIELDS = ("id", "strategy", "environment", "version", "as_of", "attempt",
 )
 @as_of
 @targets
+@data_files
 @click.option(
     "--priority",
     type=click.Choice([each.value for each in Priority]),
@@ -54,13 +57,18 @@ def trigger(
     version: str | None,
     as_of: int | None,
     targets: tuple[str, ...],
+    data: tuple[tuple[str, Path], ...],
     priority: str,
     deadline: str | None,
     wait: bool,
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Start an execution of a strategy."""
+    """Start an execution of a strategy.
+
+    With --data it runs on these rows instead of the points that the server has, and what comes
+    of it is in no history.
+    """
     if environment is None and version is None:
         raise click.UsageError("Give --environment, --version or both.")
     with Client(session.url) as client:
@@ -70,6 +78,7 @@ def trigger(
             version=version,
             as_of=as_of,
             targets=targets,
+            inputs=given_once(data) or None,
             priority=priority,
             deadline=deadline,
         )

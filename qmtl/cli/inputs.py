@@ -28,16 +28,27 @@ def inputs_of(
         click.BadParameter: The strategy has no such source, or one is given twice.
     """
     known = [s.variable for s in pipeline.spec.sources]
-    given = [variable for variable, _ in data]
+    given = given_once(data)
     for variable in given:
         if variable not in known:
             raise click.BadParameter(
                 f"the strategy has no source {variable!r}; it has {', '.join(known) or 'none'}.",
                 param_hint="--data",
             )
-        if given.count(variable) > 1:
+    return _beside(pipeline, file, without=given) | given
+
+
+def given_once(data: tuple[tuple[str, Path], ...]) -> dict[str, Path]:
+    """Return the files that were told, by variable.
+
+    Raises:
+        click.BadParameter: One is given twice.
+    """
+    found = dict(data)
+    for variable in found:
+        if [name for name, _ in data].count(variable) > 1:
             raise click.BadParameter(f"{variable!r} is given twice.", param_hint="--data")
-    return _beside(pipeline, file, without=given) | dict(data)
+    return found
 
 
 def _beside(pipeline: Pipeline, file: Path, *, without: Collection[str]) -> dict[str, Path]:

@@ -42,6 +42,7 @@ COMMANDS = {
     "compare": ("qmtl.cli.compare", "compare", "Say why the results of two executions differ."),
     "history": ("qmtl.cli.history", "history", "Show a node's results from bucket to bucket."),
     "plan": ("qmtl.cli.plan", "plan", "Show stages and shards: estimated, and as they went."),
+    "tallies": ("qmtl.cli.tallies", "tallies", "Show how much was computed and reused."),
     "up": ("qmtl.cli.up", "up", "Run the whole system in the foreground."),
     "stack": ("qmtl.cli.stack", "stack", "Start, stop and look at the servers alone."),
     "version": ("qmtl.cli.version", "version", "Print the version."),

@@ -10,9 +10,10 @@ from qmtl.common.timeline import format_time
 from qmtl.models.datanode import SourceSpec
 from qmtl.models.points import Points
 from qmtl.sdk.bodies import path_part, rows_of, source_text
-from qmtl.sdk.client_executions import ExecutionRequests, Rows
+from qmtl.sdk.client_executions import ExecutionRequests
 from qmtl.sdk.data_files import is_csv
 from qmtl.sdk.files import read_text
+from qmtl.sdk.given import Rows
 from qmtl.sdk.problems import error_from
 from qmtl.sdk.times import AsOf, nanoseconds
 

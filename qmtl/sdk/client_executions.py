@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from qmtl.common.codec import decode, digest
-from qmtl.common.errors import ExecutionFailed
+from qmtl.common.errors import ExecutionFailed, NotActive
 from qmtl.common.timeline import MILLISECOND, format_time
 from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState, Priority
-from qmtl.models.points import Points
-from qmtl.sdk.bodies import path_part, rows_of
+from qmtl.sdk.bodies import path_part
+from qmtl.sdk.given import Inputs, rows_given
 from qmtl.sdk.requesting import Requesting
 from qmtl.sdk.results import Result, Results
 from qmtl.sdk.times import AsOf, nanoseconds
@@ -20,7 +21,6 @@ VALUE_TYPE = "application/vnd.qmtl.value"
 FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
 
-Rows = Sequence[Mapping[str, Any]]
 Progress = Callable[[int, int], None]  # nodes done, nodes in all
 
 
@@ -35,7 +35,7 @@ class ExecutionRequests(Requesting):
         version: str | None = None,
         as_of: AsOf | None = None,
         targets: Sequence[str] = (),
-        inputs: Mapping[str, Points | Rows] | None = None,
+        inputs: Inputs | None = None,
         idempotency_key: str | None = None,
         priority: Priority | str = Priority.NORMAL,
         deadline: str | float | None = None,
@@ -49,15 +49,17 @@ class ExecutionRequests(Requesting):
             version: The version that runs, on a line of its own.
             as_of: RFC 3339 text, nanoseconds or an aware datetime; default: the server's now.
             targets: Bindings wanted; default: all.
-            inputs: Points by variable, used instead of the stored sources.
+            inputs: By variable, used instead of the stored sources: as ``Pipeline.execute`` takes
+                them (Points, rows, pandas objects, paths of files).
             idempotency_key: Equal keys with equal requests start one execution.
             priority: ``low``, ``normal`` or ``high``: which of two that wait is run first.
             deadline: How long it may take, such as ``30s`` or ``5m``, or seconds; then it fails.
 
         Raises:
             Overloaded: Too many executions wait; ``retry_after_s`` says when to come again.
+            InvalidPoint: What of the inputs cannot be used.
         """
-        body = _asked(strategy, environment, version, as_of, targets, inputs)
+        body = self._asked(strategy, environment, version, as_of, targets, inputs)
         body["priority"] = str(priority)
         if deadline is not None:
             body["deadline"] = deadline
@@ -156,10 +158,10 @@ class ExecutionRequests(Requesting):
         version: str | None = None,
         as_of: AsOf | None = None,
         targets: Sequence[str] = (),
-        inputs: Mapping[str, Points | Rows] | None = None,
+        inputs: Inputs | None = None,
     ) -> dict[str, Any]:
         """Return the plan that ``trigger_pipeline`` would get now; nothing is run."""
-        body = _asked(strategy, environment, version, as_of, targets, inputs)
+        body = self._asked(strategy, environment, version, as_of, targets, inputs)
         return self._object(self._post("/v1/plans", body))
 
     def get_tallies(self) -> dict[str, int]:
@@ -192,6 +194,38 @@ class ExecutionRequests(Requesting):
         path = f"/v1/executions/{path_part(execution_id)}/results/{path_part(binding)}"
         return self._send("GET", path, accept=VALUE_TYPE).body
 
+    def _asked(
+        self,
+        strategy: str,
+        environment: str | None,
+        version: str | None,
+        as_of: AsOf | None,
+        targets: Sequence[str],
+        inputs: Inputs | None,
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {"strategy": strategy, "targets": list(targets)}
+        optional = {
+            "environment": environment,
+            "version": version,
+            "as_of": None if as_of is None else format_time(nanoseconds(as_of)),
+        }
+        body |= {name: value for name, value in optional.items() if value is not None}
+        if inputs is not None:
+            declared = partial(self._sources, strategy, environment, version)
+            body["inputs"] = rows_given(inputs, declared)
+        return body
+
+    def _sources(
+        self, strategy: str, environment: str | None, version: str | None
+    ) -> list[dict[str, Any]]:
+        """Return the sources that a version, else the active one, declares."""
+        path = f"/v1/strategies/{path_part(strategy)}"
+        version = version or self._get(path)["active"].get(environment)
+        if version is None:
+            raise NotActive(f"{strategy} has no active version in {environment}.")
+        found: list[dict[str, Any]] = self._get(f"{path}/versions/{path_part(version)}")["sources"]
+        return found
+
     def _again(self, execution_id: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask for a further attempt; the one that was seen goes along, so that one is made."""
         attempt = self.get_status(execution_id)["attempt"]
@@ -216,26 +250,3 @@ class ExecutionRequests(Requesting):
 
 def _path(execution_id: str, what: str) -> str:
     return f"/v1/executions/{path_part(execution_id)}/{what}"
-
-
-def _asked(
-    strategy: str,
-    environment: str | None,
-    version: str | None,
-    as_of: AsOf | None,
-    targets: Sequence[str],
-    inputs: Mapping[str, Points | Rows] | None,
-) -> dict[str, Any]:
-    body: dict[str, Any] = {"strategy": strategy, "targets": list(targets)}
-    optional = {
-        "environment": environment,
-        "version": version,
-        "as_of": None if as_of is None else format_time(nanoseconds(as_of)),
-    }
-    body |= {name: value for name, value in optional.items() if value is not None}
-    if inputs is not None:
-        body["inputs"] = {
-            v: rows_of(p) if isinstance(p, Points) else [dict(r) for r in p]
-            for v, p in inputs.items()
-        }
-    return body

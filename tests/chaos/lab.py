@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +34,7 @@ class Lab:
     out: Path
     seed: int
     short: bool
-    say: Callable[[str], None] = partial(print, flush=True)
+    say: Callable[[str], None] = lambda text: print(text, flush=True)
     _running: ExitStack = field(default_factory=ExitStack)
     _cluster: Cluster | None = None
     _started: int = 0

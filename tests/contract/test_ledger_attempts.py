@@ -242,6 +242,65 @@ def test_a_worker_of_the_attempt_before_can_change_nothing(ledger: Ledger) -> No
     assert ledger.get("acme", execution_id).fresh
 
 
+def test_a_plan_of_the_attempt_before_starts_nothing(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    ledger.fail(execution.id, ERROR)
+    ledger.reopen(execution.id, attempt=1, clear=[], fresh=True)
+    stale = ledger.start(execution.id, plan_of([["a"]]), lease_s=LONG_S, attempt=1)
+    assert stale == Started(StartStatus.STALE)
+    assert ledger.plan(execution.id) is None
+    found = ledger.start(execution.id, plan_of([["a"]]), lease_s=LONG_S, attempt=2)
+    assert found.status is StartStatus.STARTED
+
+
+def test_a_shard_of_the_plan_before_is_not_there_to_claim(subject: LedgerUnderTest) -> None:
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a", "b"], ["c"]]))
+    first = ledger.get("acme", execution_id).started_ms
+    ledger.cancel(execution_id)
+    ledger.reopen(execution_id, attempt=1, clear=[], fresh=False)
+    subject.pass_time(SHORT_S)
+    ledger.start(execution_id, plan_of([["a"], ["b", "c"]]))
+    late = ledger.claim(execution_id, 0, 0, lease_s=LONG_S, started_ms=first)
+    assert late == Claim(ClaimStatus.GONE)
+    second = ledger.get("acme", execution_id).started_ms
+    found = ledger.claim(execution_id, 0, 0, lease_s=LONG_S, started_ms=second)
+    assert found.status is ClaimStatus.RUN
+
+
+def test_what_an_attempt_failed_of_does_not_end_the_next(ledger: Ledger) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    ledger.cancel(execution.id)
+    ledger.reopen(execution.id, attempt=1, clear=[], fresh=False)
+    assert not ledger.fail(execution.id, ERROR, attempt=1)
+    assert ledger.get("acme", execution.id).state is ExecutionState.PENDING
+    assert ledger.fail(execution.id, ERROR, attempt=2)
+
+
+def test_what_could_not_be_planned_is_left_alone_where_another_has_started_it(
+    ledger: Ledger,
+) -> None:
+    execution = new_execution()
+    ledger.create(execution, {})
+    ledger.start(execution.id, plan_of([["a"]]))
+    assert not ledger.fail(execution.id, ERROR, attempt=1, begun=False)
+    assert ledger.get("acme", execution.id).state is ExecutionState.RUNNING
+    assert ledger.fail(execution.id, ERROR, attempt=1)
+
+
+def test_tokens_are_no_less_than_the_clock_so_that_lost_writes_bring_none_again(
+    ledger: Ledger,
+) -> None:
+    execution_id = started(ledger, plan_of([["a"]]))
+    started_ms = ledger.get("acme", execution_id).started_ms
+    token = ledger.claim(execution_id, 0, 0, lease_s=0.0).token
+    assert started_ms is not None
+    assert token >= started_ms > 0
+    assert ledger.claim(execution_id, 0, 0, lease_s=LONG_S).token > token
+
+
 def test_only_what_ended_is_reopened_and_only_from_the_attempt_that_was_seen(
     ledger: Ledger,
 ) -> None:
@@ -262,7 +321,7 @@ def test_a_reopened_execution_is_due_after_the_deadline(subject: LedgerUnderTest
     ledger.reopen(execution_id, attempt=1, clear=["b"], fresh=False)
     assert due(ledger, unclaimed_s=SHORT_S) == []
     subject.pass_time(SHORT_S + 0.05)
-    assert due(ledger, unclaimed_s=SHORT_S) == [Due("acme", execution_id, -1, ())]
+    assert due(ledger, unclaimed_s=SHORT_S) == [Due("acme", execution_id, -1, (), attempt=2)]
 
 
 def test_thousands_of_nodes_are_cleared_at_once(ledger: Ledger) -> None:
@@ -331,7 +390,7 @@ def test_a_reopened_execution_has_its_time_anew(subject: LedgerUnderTest) -> Non
     ledger.reopen(execution_id, attempt=1, clear=["b"], fresh=False)
     assert due(ledger) == []
     subject.pass_time(SHORT_S + 0.05)
-    assert due(ledger) == [Due("acme", execution_id, -1, (), expired=True)]
+    assert due(ledger) == [Due("acme", execution_id, -1, (), expired=True, attempt=2)]
 
 
 def test_only_an_execution_whose_time_is_over_is_expired(subject: LedgerUnderTest) -> None:

@@ -273,17 +273,17 @@ def test_of_many_that_wait_behind_a_long_queue_hardly_any_is_returned_however_lo
 
 
 def test_what_is_held_back_for_long_is_returned_from_the_oldest_on(under: LedgerUnderTest) -> None:
-    ledger, ids = under.ledger, []
+    ledger, ids, token = under.ledger, [], 0
     for planned in (False, True, False):
         ids.append(ledger.create(new_execution(), {})[0].id)
         if planned:
             ledger.start(ids[-1], plan_of([["a"], ["b"]]))
-            claimed(ledger, ids[-1], shard=0)
+            token = claimed(ledger, ids[-1], shard=0)
         under.pass_time(1.0)
     found: list[Due] = []
     for _ in range(200):
         under.pass_time(10.0)
-        ledger.renew(ids[1], 0, 0, 1, lease_s=LONG_S)
+        ledger.renew(ids[1], 0, 0, token, lease_s=LONG_S)
         found += ledger.due(limit=9, again_s=5.0, unclaimed_s=8.0, hold_back=True)
     assert [(due.execution_id, due.shards) for due in found] == [
         (ids[0], ()),

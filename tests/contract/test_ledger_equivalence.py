@@ -68,6 +68,7 @@ def came_to_another(node_id: str, **fields: Any) -> NodeCommit:
 
 STAGES = st.integers(0, 1)
 SHARDS = st.integers(0, 1)
+ATTEMPTS = st.sampled_from([None, None, 1, 2])
 LEASES = st.sampled_from([0.0, 5.0, 60.0])
 NODES = "abcde"
 SHAPES = [
@@ -141,6 +142,7 @@ class Ledgers(RuleBasedStateMachine):
         keys: Sequence[str] = (),
         *,
         late: bool = False,
+        attempt: int | None = None,
     ) -> None:
         execution = self.get(execution_id)
         shape = self.shapes[execution_id]
@@ -164,6 +166,7 @@ class Ledgers(RuleBasedStateMachine):
             lease_s=lease_s,
             keys=keys,
             turn=turn,
+            attempt=attempt,
         )
         if found.status is StartStatus.LOST:  # its source was reopened: compute it all
             found = self.both("start", execution_id, rest_of(shape, done, []), lease_s=lease_s)
@@ -260,10 +263,15 @@ class Ledgers(RuleBasedStateMachine):
         self.id = data.draw(st.sampled_from(sorted(self.shapes)))
 
     @rule(
-        lease_s=st.sampled_from([None, 5.0]), keys=KEYS, late=st.sampled_from([False, False, True])
+        lease_s=st.sampled_from([None, 5.0]),
+        keys=KEYS,
+        late=st.sampled_from([False, False, True]),
+        attempt=ATTEMPTS,
     )
-    def start(self, lease_s: float | None, keys: list[str], late: bool) -> None:
-        self.plan_and_start(self.id, lease_s, keys, late=late)
+    def start(
+        self, lease_s: float | None, keys: list[str], late: bool, attempt: int | None
+    ) -> None:
+        self.plan_and_start(self.id, lease_s, keys, late=late, attempt=attempt)
 
     @rule(known=st.booleans(), data=st.data())
     def settle(self, known: bool, data: st.DataObject) -> None:
@@ -284,11 +292,22 @@ class Ledgers(RuleBasedStateMachine):
         lease_s=LEASES,
         keys=KEYS,
         runtime=st.sampled_from(["", "", "newer"]),
+        seen=st.sampled_from([None, "latest", "none"]),
     )
     def claim_a_shard(
-        self, stage: int, shard: int, lease_s: float, keys: list[str], runtime: str
+        self,
+        stage: int,
+        shard: int,
+        lease_s: float,
+        keys: list[str],
+        runtime: str,
+        seen: str | None,
     ) -> None:
-        self.claim(self.id, stage, shard, lease_s=lease_s, keys=keys, runtime=runtime)
+        started_ms = None if seen is None else 0
+        if seen == "latest":
+            started_ms = self.get(self.id).started_ms
+        options = {"lease_s": lease_s, "keys": keys, "runtime": runtime}
+        self.claim(self.id, stage, shard, **options, started_ms=started_ms)
 
     @rule(stage=STAGES, shard=SHARDS, data=st.data())
     def give_back(self, stage: int, shard: int, data: st.DataObject) -> None:
@@ -335,9 +354,14 @@ class Ledgers(RuleBasedStateMachine):
     def advance(self) -> None:
         self.both("advance", self.id, self.get(self.id).stage + 1)
 
-    @rule(how=st.sampled_from(["fail", "cancel", "expire"]))
+    @rule(how=st.sampled_from(["cancel", "expire"]))
     def end(self, how: str) -> None:
-        self.both(how, self.id, *([ERROR] if how == "fail" else []))
+        self.both(how, self.id)
+        self.both("next_of_line", self.id)
+
+    @rule(attempt=ATTEMPTS, begun=st.booleans())
+    def fail(self, attempt: int | None, begun: bool) -> None:
+        self.both("fail", self.id, ERROR, attempt=attempt, begun=begun)
         self.both("next_of_line", self.id)
 
     @rule(attempt=st.integers(1, 2))

@@ -7,9 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import TopicAuthorizationFailedError
+from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
 
 from qmtl.common.errors import Refused, Unavailable
 from qmtl.common.kafka.connection import new_admin
@@ -182,6 +186,38 @@ def test_a_record_that_kafka_will_never_take_is_refused_and_the_next_one_arrives
         assert caught.value.service == "kafka"
         topics.send([record(name, 1)])
     assert read(topics, name) == [record(name, 1)] * 2
+    topics.close()
+
+
+def refuse(patch: pytest.MonkeyPatch, name: str) -> None:
+    """Answer for a topic as the client does where the broker lets this user not write to it."""
+    send = KafkaProducer.send
+
+    def answer(producer: KafkaProducer, topic: str, **fields: Any) -> Any:
+        if topic != name:
+            return send(producer, topic, **fields)
+        future = FutureRecordMetadata(
+            FutureProduceResult(TopicPartition(topic, 0)), -1, None, None, -1, -1, -1
+        )
+        return future.failure(TopicAuthorizationFailedError(topic))
+
+    patch.setattr(KafkaProducer, "send", answer)
+
+
+def test_what_arrived_beside_a_refused_record_does_not_arrive_again_with_it(
+    settings: Settings, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = KafkaResultTopic(settings.kafka_servers, timeout_s=settings.connect_timeout_s)
+    both = [record(name, 1), record(f"{name}.adhoc", 2)]
+    with monkeypatch.context() as patch:
+        refuse(patch, f"{name}.adhoc")
+        for _ in range(2):
+            with pytest.raises(Refused):
+                topics.send(both)
+    topics.send(both)
+    topics.send([record(name, 3)])
+    assert read(topics, name) == [record(name, 1), record(name, 3)]
+    assert read(topics, f"{name}.adhoc") == [record(f"{name}.adhoc", 2)]
     topics.close()
 
 

@@ -224,6 +224,42 @@ def test_a_ledger_that_is_away_after_the_start_uses_no_claim_up(
         assert eventually(lambda: ledger.shards(execution.id)[0].claims == 0)
 
 
+def test_a_commit_that_breaks_once_loses_none_of_the_nodes_that_it_was_given(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = plan_by_hand(system, fabric)
+    ledger = system.orchestrator._ledger
+    plan = ledger.plan(execution_id)
+    assert plan is not None
+    monkeypatch.setattr("qmtl.orchestrator.execution.commits.COMMIT_NODES", 1)
+
+    def broken(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise PermissionError("A script was killed.")
+
+    monkeypatch.setattr(MemoryLedger, "commit", broken)
+    system.runner.run(TENANT, execution_id, 0, 0)
+    records = ledger.records(execution_id)
+    states = [records[node.node_id].state for node in plan.shard(0, 0)]
+    assert NodeState.SUCCEEDED in states, "it was computed, and only its commit broke"
+    assert ledger.claim(execution_id, 0, 0, lease_s=1.0).status == "DONE"
+
+
+def test_a_shard_whose_commits_always_break_stays_open(
+    system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = plan_by_hand(system, fabric)
+    ledger = system.orchestrator._ledger
+    monkeypatch.setattr(system.runner._leases, "lease_s", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("qmtl.orchestrator.execution.commits.COMMIT_NODES", 1)
+        patch.setattr(MemoryLedger, "commit", breaks(PermissionError("Not for you.")))
+        with pytest.raises(PermissionError):
+            system.runner.run(TENANT, execution_id, 0, 0)
+    assert ledger.records(execution_id) == {}
+    assert ledger.claim(execution_id, 0, 0, lease_s=1.0).status == "RUN"
+
+
 def test_a_shard_waits_where_no_executor_can_be_started_but_not_for_ever(
     system: System, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:

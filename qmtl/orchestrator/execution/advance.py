@@ -147,7 +147,7 @@ class Advancer:
         return True
 
     def _fail(self, execution: Execution, reason: ErrorRecord) -> None:
-        self._ledger.fail(execution.id, reason)
+        self._ledger.fail(execution.id, reason, attempt=execution.attempt, begun=False)
         self._succession.ended(execution)
 
     def _start(self, execution: Execution, prepared: Prepared, turn: int) -> bool:
@@ -172,7 +172,13 @@ class Advancer:
         alone = bool(plan.stages) and len(plan.stages[0]) == 1
         keys = worthwhile(execution, plan, plan.stages[0][0]) if alone else ()
         return self._ledger.start(
-            execution.id, plan, prepared.reused, lease_s=self._lease_s, keys=keys, turn=turn
+            execution.id,
+            plan,
+            prepared.reused,
+            lease_s=self._lease_s,
+            keys=keys,
+            turn=turn,
+            attempt=execution.attempt,
         )
 
     def _run_first(self, execution: Execution, prepared: Prepared, started: Started) -> None:

@@ -34,7 +34,11 @@ class Addresses:
 
 
 class Commits:
-    """Commits nodes in batches; after a refusal the lease is lost and nothing more is sent."""
+    """Commits nodes in batches; after a refusal the lease is lost and nothing more is sent.
+
+    Where a commit raises, what it was given still waits and goes with the next one: its nodes have
+    ended, and nobody computes them again under this lease.
+    """
 
     def __init__(self, ledger: Ledger, lease: Lease, addresses: Addresses, attempt: int) -> None:
         self._ledger = ledger
@@ -99,18 +103,17 @@ class Commits:
         self._send(done=True, spent=spent)
 
     def _send(self, *, done: bool, spent: Spent | None = None) -> None:
-        lease, waiting = self.lease, self._waiting
-        self._waiting, self._bytes = [], 0
-        began = time.monotonic()
+        lease, began = self.lease, time.monotonic()
         self.status = self._ledger.commit(
             lease.execution_id,
             lease.stage,
             lease.shard,
             lease.token,
-            waiting,
+            self._waiting,
             done=done,
             spent=spent,
         )
+        self._waiting, self._bytes = [], 0
         self.spent_s += time.monotonic() - began
         if self.status is CommitStatus.REFUSED:
             lease.lose()

@@ -38,7 +38,8 @@ class Ledger(Protocol):
 
     The server's clock is the only clock. Each method is one atomic step, safe to repeat, and may
     raise ``Unavailable``. A token is a number that grows with every claim and every attempt of an
-    execution; whoever holds an older one than the shard's latest can change nothing.
+    execution, and is no less than the clock's milliseconds; whoever holds an older one than the
+    shard's latest can change nothing.
     """
 
     def ping(self) -> None:
@@ -125,6 +126,7 @@ class Ledger(Protocol):
         lease_s: float | None = None,
         keys: Sequence[str] = (),
         turn: int | None = None,
+        attempt: int | None = None,
     ) -> Started:
         """Store the plan, commit what is reused, and make the execution RUNNING at stage 0.
 
@@ -136,7 +138,8 @@ class Ledger(Protocol):
         With ``lease_s``, the only shard of a first stage of one shard is claimed at once, as
         ``claim`` does it with ``keys``. An ordered execution starts once none of its line runs and
         none of an earlier bucket (equal ones by id) has to run or to be settled; and where ``turn``
-        is given, only if none left the line since it was read.
+        is given, only if none left the line since it was read. With ``attempt`` it is STALE where
+        the execution has another one by now: what was planned is not what that one is to run.
         """
 
     def note_death(self, execution_id: str, *, attempt: int) -> int:
@@ -146,9 +149,26 @@ class Ledger(Protocol):
         begun, has ended or has another attempt.
         """
 
-    def fail(self, execution_id: str, error: ErrorRecord) -> bool:
+    def fail(
+        self,
+        execution_id: str,
+        error: ErrorRecord,
+        *,
+        attempt: int | None = None,
+        begun: bool = True,
+    ) -> bool:
         """End an execution that has not ended as FAILED with this error; its open nodes become
-        CANCELLED. Returns whether it did."""
+        CANCELLED.
+
+        Args:
+            execution_id: Which one.
+            error: Why.
+            attempt: The attempt that the reason is of; another one goes on. None for any.
+            begun: Whether one that was started is to end too.
+
+        Returns:
+            Whether it did.
+        """
 
     def expire(self, execution_id: str) -> bool:
         """End an execution that has not ended as ``fail`` does, with QMTL-407, where its time is
@@ -243,11 +263,13 @@ class Ledger(Protocol):
         lease_s: float,
         keys: Sequence[str] = (),
         runtime: str = "",
+        started_ms: int | None = None,
     ) -> Claim:
         """Take a shard for ``lease_s`` seconds (``ClaimStatus``), and ``hold`` these keys.
 
         ``runtime`` is the claimer's where it is not the plan's: the shard's record tells it, and
-        the execution is mixed from then on, until an attempt keeps no results.
+        the execution is mixed from then on, until an attempt keeps no results. ``started_ms`` says
+        which plan the claimer goes by: another attempt may have cut other shards.
         """
 
     def give_back(self, execution_id: str, stage: int, shard: int, token: int) -> None:

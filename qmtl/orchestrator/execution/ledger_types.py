@@ -74,7 +74,7 @@ class StartStatus(StrEnum):
     OVER = "OVER"  # its time is over: it is to be expired; nothing was written
     WAIT = "WAIT"  # another execution of its line comes first; nothing was written
     LOST = "LOST"  # a value that was to be reused is gone; nothing was written
-    STALE = "STALE"  # it is not PENDING any more; nothing was written
+    STALE = "STALE"  # it is not PENDING any more, or in another attempt; nothing was written
 
 
 class Source(NamedTuple):
@@ -122,7 +122,7 @@ class ClaimStatus(StrEnum):
     RUN = "RUN"  # the shard is the caller's until its lease ends
     BUSY = "BUSY"  # another lease is alive
     DONE = "DONE"  # everything of it is committed
-    GONE = "GONE"  # the execution is not running, or runs another stage
+    GONE = "GONE"  # the execution is not running, or runs another stage or another plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class Due:
     ``stage`` is -1 for an execution that was never planned. ``shards`` are those of ``stage`` that
     are not done, have no living lease and are due; none where the stage is done, whose advance
     never came. ``expired`` says that its time is over: it is to be expired, whatever it does.
-    ``priority`` is the execution's.
+    ``priority`` and ``attempt`` are the execution's.
     """
 
     tenant: str
@@ -183,6 +183,7 @@ class Due:
     shards: tuple[int, ...]
     expired: bool = False
     priority: Priority = Priority.NORMAL
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

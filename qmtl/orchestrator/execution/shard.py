@@ -45,7 +45,7 @@ class ShardRunner:
         """
         ledger, recent = self._means.ledger, self._means.recent
         execution = ledger.get(tenant, execution_id)
-        plan = recent.plan(execution)
+        plan = None if execution.started_ms is None else recent.plan(execution)
         if plan is None or stage >= len(plan.stages) or shard >= len(plan.stages[stage]):
             return None
         self._read_work(execution)
@@ -56,6 +56,7 @@ class ShardRunner:
             lease_s=self._leases.lease_s,
             keys=worthwhile(execution, plan, plan.stages[stage][shard]),
             runtime="" if recent.runtime == plan.runtime else recent.runtime,
+            started_ms=execution.started_ms,
         )
         if claim.status is not ClaimStatus.RUN:
             return None

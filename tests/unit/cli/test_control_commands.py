@@ -40,6 +40,42 @@ def test_a_deadline_that_is_none_is_refused_with_the_field(active: Shell) -> Non
     assert "deadline: Write a duration" in result.stderr
 
 
+def test_a_trigger_takes_rows_of_a_file_instead_of_the_stored_points(active: Shell) -> None:
+    file = active.write("mine.csv", "ts,close,volume\n2026-01-02,10,1\n2026-01-03,30,1\n")
+    result = active(
+        "trigger", "tiny", "-e", "staging", *AT, "--data", f"prices={file}", "--wait", "--json"
+    )
+    assert result.exit_code == 0, result.stderr
+    found = active.parsed(result)
+    assert isinstance(found, dict)
+    values = {item["binding"]: item.get("value") for item in found["results"]}
+    assert values["mean"] == 20.0
+    assert found["adhoc"]
+
+
+def test_data_of_a_source_that_there_is_not_name_those_there_are(active: Shell) -> None:
+    file = active.write("mine.csv", CSV)
+    result = active("trigger", "tiny", "-e", "staging", "--data", f"price={file}")
+    assert result.exit_code == 1
+    assert "no source 'price'" in result.stderr
+    assert "Hint: Its sources are prices." in result.stderr
+
+
+def test_data_for_where_nothing_is_active_are_refused(active: Shell) -> None:
+    file = active.write("mine.csv", CSV)
+    result = active("trigger", "tiny", "-e", "production", "--data", f"prices={file}")
+    assert result.exit_code == 1
+    assert "no active version in production" in result.stderr
+
+
+def test_tallies_count_what_was_computed_and_what_was_reused(active: Shell) -> None:
+    run(active)
+    run(active)
+    result = active("tallies", "--json")
+    assert active.parsed(result) == {"computed": 2, "reused": 2, "waited": 0}
+    assert active("tallies").stdout.count("\n") >= 4
+
+
 def test_what_has_ended_cannot_be_cancelled(active: Shell) -> None:
     result = active("cancel", run(active)["id"])
     assert result.exit_code == 1

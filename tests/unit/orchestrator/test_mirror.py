@@ -132,8 +132,12 @@ def executions(topic: MemoryResultTopic, name: str = "results") -> list[str]:
 
 def break_executions(monkeypatch: pytest.MonkeyPatch, subject: LedgerUnderTest, *ids: str) -> None:
     """Take the records of these executions away."""
-    records = subject.ledger.records
-    monkeypatch.setattr(subject.ledger, "records", lambda id_: {} if id_ in ids else records(id_))
+    records_of = subject.ledger.records_of
+    monkeypatch.setattr(
+        subject.ledger,
+        "records_of",
+        lambda results: [None if r[0] in ids else records_of([r])[0] for r in results],
+    )
 
 
 def test_an_execution_that_cannot_be_told_holds_up_no_other_and_is_put_aside_in_the_end(
@@ -199,10 +203,10 @@ def test_a_result_that_is_another_by_now_is_mirrored_with_its_own_digest(
 ) -> None:
     subject, topic = memory_ledger(), MemoryResultTopic()
     execution_id = commit(subject, "a", encode(1))
-    records = subject.ledger.records
+    records_of = subject.ledger.records_of
 
-    def read_before_a_retry(id_: str) -> dict[str, NodeRecord]:
-        found = records(id_)
+    def read_before_a_retry(results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        found, id_ = records_of(results), execution_id
         monkeypatch.undo()
         subject.ledger.reopen(id_, attempt=1, clear=["a"], fresh=True)
         subject.ledger.start(id_, plan_of([["a"]]))
@@ -210,7 +214,7 @@ def test_a_result_that_is_another_by_now_is_mirrored_with_its_own_digest(
         subject.ledger.commit(id_, 0, 0, token, [succeeded("a", encode(2))], done=True)
         return found
 
-    monkeypatch.setattr(subject.ledger, "records", read_before_a_retry)
+    monkeypatch.setattr(subject.ledger, "records_of", read_before_a_retry)
     carry(subject, topic)
     subject.pass_time(IDLE_S + 1)
     carry(subject, topic)
@@ -241,6 +245,59 @@ def test_a_broken_entry_takes_no_other_of_its_execution_with_it(
     (record,) = {r.key for r in topic.read_all("results", idle_s=0.0, limit=10)}
     assert record == "b"
     assert (subject.outbox.backlog(), subject.outbox.put_aside()) == (0, 1)
+
+
+def test_a_batch_reads_the_records_of_its_own_nodes_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ledger, names = subject.ledger, list("abcd")
+    execution_id = started(ledger, plan_of([names]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    read: list[str] = []
+    records, records_of = ledger.records, ledger.records_of
+
+    def all_of(id_: str) -> dict[str, NodeRecord]:
+        found = records(id_)
+        read.extend(found)
+        return found
+
+    def some(results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        read.extend(node_id for _, node_id in results)
+        return records_of(results)
+
+    monkeypatch.setattr(ledger, "records", all_of)
+    monkeypatch.setattr(ledger, "records_of", some)
+    for name in names:
+        nodes = [succeeded(name, encode(1))]
+        ledger.commit(execution_id, 0, 0, token, nodes, done=name == "d")
+        carry(subject, topic)
+    assert read == names
+    assert [record.key for record in topic.read_all("results", idle_s=0.0, limit=10)] == names
+
+
+def test_more_records_than_are_read_at_once_are_told_in_order_with_those_that_were_cleared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qmtl.orchestrator.execution.mirror.READ_RECORDS", 2)
+    subject, topic = memory_ledger(), MemoryResultTopic()
+    ledger, names = subject.ledger, list("abcde")
+    execution_id = started(ledger, plan_of([names]))
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    nodes = [succeeded(name, encode(1)) for name in names]
+    ledger.commit(execution_id, 0, 0, token, nodes, done=True)
+    ledger.reopen(execution_id, attempt=1, clear=["b", "d"], fresh=True)
+    asked: list[int] = []
+    records_of = ledger.records_of
+
+    def counted(results: Sequence[tuple[str, str]]) -> list[NodeRecord | None]:
+        asked.append(len(results))
+        return records_of(results)
+
+    monkeypatch.setattr(ledger, "records_of", counted)
+    carry(subject, topic)
+    assert [record.key for record in topic.read_all("results", idle_s=0.0, limit=10)] == names
+    assert asked == [2, 2, 1]
 
 
 def test_what_was_reused_is_mirrored_with_its_value() -> None:
@@ -439,6 +496,86 @@ def test_results_wait_while_their_own_topic_is_refused() -> None:
     with pytest.raises(Refused):
         mirror_of(subject, topic).carry("reader", wait_s=0.0)
     assert subject.outbox.backlog() == 1
+
+
+class FullTopic(MemoryResultTopic):
+    """A broker that refuses everything from some record on."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room = room
+
+    def send(self, records: Sequence[TopicRecord]) -> None:
+        self._room -= len(records)
+        if self._room < 0:
+            raise Refused("kafka", "That topic takes no more.")
+        super().send(records)
+
+
+def test_what_arrived_of_a_batch_of_many_bytes_is_acknowledged_whatever_comes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qmtl.orchestrator.execution.mirror.SEND_BYTES", 1)
+    subject, topic = memory_ledger(), FullTopic(room=2)
+    ids = [commit(subject, "a") for _ in range(3)]
+    with pytest.raises(Refused):
+        mirror_of(subject, topic).carry("reader", wait_s=0.0)
+    assert executions(topic) == ids[:2]
+    assert subject.outbox.backlog() == 1
+
+
+def trigger_adhoc(subject: LedgerUnderTest) -> str:
+    """Commit a node of an execution that has a line of its own."""
+    ledger = subject.ledger
+    execution_id = started(ledger, plan_of([["a"]]), adhoc=True)
+    token = ledger.claim(execution_id, 0, 0, lease_s=60.0).token
+    ledger.commit(execution_id, 0, 0, token, [succeeded("a", encode(1))], done=True)
+    return execution_id
+
+
+@pytest.mark.parametrize("refused", ["results", "results.adhoc"])
+def test_a_results_topic_that_is_refused_repeats_and_holds_up_nothing_of_the_other(
+    refused: str,
+) -> None:
+    subject, topic = memory_ledger(), PickyTopic(refused)
+    ids: dict[str, list[str]] = {"results": [], "results.adhoc": []}
+    for _ in range(2):
+        ids["results"].append(commit(subject, "a"))
+        ids["results.adhoc"].append(trigger_adhoc(subject))
+    other = next(name for name in ids if name != refused)
+    for _ in range(3):
+        with pytest.raises(Refused):
+            mirror_of(subject, topic).carry("reader", wait_s=0.0)
+        subject.pass_time(IDLE_S + 1)
+    assert executions(topic, other) == ids[other]
+    assert executions(topic, refused) == []
+    assert subject.outbox.backlog() == 2
+
+
+def test_what_nodes_publish_waits_with_results_that_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publishing(monkeypatch, name_a="signals")
+    subject, topic = memory_ledger(), PickyTopic("results")
+    commit(subject, "a")
+    with pytest.raises(Refused):
+        mirror_of(subject, topic).carry("reader", wait_s=0.0)
+    assert executions(topic, "signals") == []
+
+
+def test_a_batch_of_many_bytes_goes_on_without_the_topic_that_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qmtl.orchestrator.execution.mirror.SEND_BYTES", 1)
+    subject, topic = memory_ledger(), PickyTopic("results.adhoc")
+    ids = []
+    for _ in range(2):
+        trigger_adhoc(subject)
+        ids.append(commit(subject, "a"))
+    with pytest.raises(Refused):
+        mirror_of(subject, topic).carry("reader", wait_s=0.0)
+    assert executions(topic) == ids
+    assert subject.outbox.backlog() == 2
 
 
 def test_a_large_value_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from qmtl.models.execution import NodeState
+from qmtl.models.execution import Execution, NodeState, Plan
 from qmtl.orchestrator.execution.commits import (
     COMMIT_EVERY_S,
     MESSAGE_LIMIT,
@@ -14,8 +17,9 @@ from qmtl.orchestrator.execution.commits import (
     record_of,
 )
 from qmtl.orchestrator.execution.lease import Leases
+from qmtl.orchestrator.execution.shard import ShardRunner
 from qmtl.sandbox.calls import NodeError, Outcome
-from tests.support.ledgers import memory_ledger, plan_of, started, succeeded
+from tests.support.ledgers import ERROR, memory_ledger, plan_of, started, succeeded
 
 
 def test_an_outcome_is_committed_while_the_node_after_it_still_runs(
@@ -57,3 +61,20 @@ def test_many_bytes_are_committed_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert set(ledger.records(execution_id)) == {"small", "large"}
     commits.add(succeeded("last").record, b"1")
     assert "last" not in ledger.records(execution_id)
+
+
+def test_a_late_message_runs_nothing_of_the_plan_of_a_later_attempt() -> None:
+    """It meets the next attempt before that has a plan, and would go by the one before."""
+    ledger = memory_ledger().ledger
+    execution_id = started(ledger, before := plan_of([["a", "b"], ["c"]]))
+    ledger.fail(execution_id, ERROR)
+    ledger.reopen(execution_id, attempt=1, clear=[], fresh=False)
+
+    def plan(_: Execution) -> Plan:
+        ledger.start(execution_id, plan_of([["a"], ["b", "c"]]))  # by another worker
+        return before
+
+    recent: Any = SimpleNamespace(plan=plan, work=lambda _: None, runtime="")
+    means: Any = SimpleNamespace(ledger=ledger, recent=recent)
+    assert ShardRunner(means, lease_s=60.0).run("acme", execution_id, 0, 0) is None
+    assert [shard.claims for shard in ledger.shards(execution_id)] == []

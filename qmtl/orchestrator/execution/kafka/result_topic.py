@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from secrets import token_hex
 from typing import Any
 
@@ -31,7 +31,8 @@ class KafkaResultTopic:
 
     A broker that is away is waited for by the same producer: it alone can repeat a batch so that
     the broker knows it again. What it was given is not given to it twice: whoever sends a record
-    once more waits for the first one.
+    once more waits for the first one. So what arrived beside a record that was refused does not
+    arrive again with it.
 
     A broker that lost its data never accepts the old producer again, and has lost the topics too.
     Then, and where a batch has failed for good, both are made anew. A producer that is idle is let
@@ -82,7 +83,7 @@ class KafkaResultTopic:
             try:
                 self._send_or_retry(records)
             except Refused:
-                self._discard()
+                self._discard_all_but_arrived()
                 raise
 
     def _send_or_retry(self, records: Sequence[TopicRecord]) -> None:
@@ -150,6 +151,15 @@ class KafkaResultTopic:
         self._awaited.clear()
         if producer is not None:
             connection.give_up(producer, timeout_s=self._timeout_s)
+
+    def _discard_all_but_arrived(self) -> None:
+        """Let go of the producer once it delivered what it can; that may be asked for again."""
+        if self._producer is not None:
+            with suppress(KafkaError):
+                self._producer.flush(timeout=self._timeout_s)
+        arrived = {key: future for key, future in self._awaited.items() if future.succeeded()}
+        self._discard()
+        self._awaited = arrived
 
     @connection.translated()
     def read_all(self, topic: str, *, idle_s: float, limit: int) -> list[TopicRecord]:

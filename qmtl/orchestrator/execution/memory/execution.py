@@ -97,13 +97,17 @@ class LiveExecution:
         """Give the execution other fields."""
         self.execution = msgspec.structs.replace(self.execution, **fields)
 
+    def is_pending(self, attempt: int | None = None) -> bool:
+        """Whether it is yet to begin, in this attempt or in any."""
+        return self.state is ExecutionState.PENDING and attempt in (None, self.execution.attempt)
+
     def note_change(self, at_ms: int) -> None:
         """Note that results of a bucket changed; the latest of them counts."""
         self.changed_ms = at_ms if self.changed_ms is None else max(self.changed_ms, at_ms)
 
     def note_death(self, attempt: int) -> int:
         """Count a process that died while it planned this attempt, and return how many did."""
-        if self.state is not ExecutionState.PENDING or attempt != self.execution.attempt:
+        if not self.is_pending(attempt):
             return 0
         self.deaths += 1
         return self.deaths
@@ -186,7 +190,7 @@ class LiveExecution:
         if wanted.alive(now_ms):
             return Claim(ClaimStatus.BUSY)
         again = wanted.token != 0
-        self.token += 1
+        self.token = max(self.token + 1, now_ms)
         self.returned = 0
         wanted.token = self.token
         wanted.claims += 1
@@ -321,7 +325,13 @@ class LiveExecution:
     def _due(self, stage: int, shards: tuple[int, ...] = (), *, expired: bool = False) -> Due:
         execution = self.execution
         return Due(
-            execution.tenant, execution.id, stage, shards, expired, priority=execution.priority
+            execution.tenant,
+            execution.id,
+            stage,
+            shards,
+            expired,
+            priority=execution.priority,
+            attempt=execution.attempt,
         )
 
     def _stage_shards(self) -> dict[int, Shard]:

@@ -117,10 +117,11 @@ class MemoryLedger(MemoryReads):
         lease_s: float | None = None,
         keys: Sequence[str] = (),
         turn: int | None = None,
+        attempt: int | None = None,
     ) -> Started:
         with self._lock:
             known = self._live.get(execution_id)
-            if known is None or known.state is not ExecutionState.PENDING:
+            if known is None or not known.is_pending(attempt):
                 return Started(StartStatus.STALE)
             over = known.expires_ms <= self._clock()
             if over or not self._lines.may_start(known.execution, turn):
@@ -154,8 +155,21 @@ class MemoryLedger(MemoryReads):
             known = self._live.get(execution_id)
             return 0 if known is None else known.note_death(attempt)
 
-    def fail(self, execution_id: str, error: ErrorRecord) -> bool:
-        return self._end(execution_id, ExecutionState.FAILED, error)
+    def fail(
+        self,
+        execution_id: str,
+        error: ErrorRecord,
+        *,
+        attempt: int | None = None,
+        begun: bool = True,
+    ) -> bool:
+        with self._lock:
+            known = self._live.get(execution_id)
+            if known is None or attempt not in (None, known.execution.attempt):
+                return False
+            if not begun and not known.is_pending(attempt):
+                return False
+            return self._end(execution_id, ExecutionState.FAILED, error)
 
     def expire(self, execution_id: str) -> bool:
         return self._end(execution_id, ExecutionState.FAILED, EXPIRED, if_over=True)
@@ -205,10 +219,11 @@ class MemoryLedger(MemoryReads):
         lease_s: float,
         keys: Sequence[str] = (),
         runtime: str = "",
+        started_ms: int | None = None,
     ) -> Claim:
         with self._lock:
             known = self._live.get(execution_id)
-            if known is None:
+            if known is None or started_ms not in (None, known.execution.started_ms):
                 return Claim(ClaimStatus.GONE)
             claim = known.claim(stage, shard, self._clock(), _milliseconds(lease_s), runtime)
             if claim.status is not ClaimStatus.RUN or claim.mixed or not keys:

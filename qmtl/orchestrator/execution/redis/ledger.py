@@ -175,6 +175,7 @@ class RedisLedger(RedisReads):
         lease_s: float | None = None,
         keys: Sequence[str] = (),
         turn: int | None = None,
+        attempt: int | None = None,
     ) -> Started:
         sources: dict[str, tuple[list[str], list[str]]] = {}
         for each in reused:
@@ -192,6 +193,7 @@ class RedisLedger(RedisReads):
             self._memo_ttl_ms,
             "" if turn is None else turn,
             _packed_keys(keys),
+            _text(attempt),
             *rest,
         )
 
@@ -218,23 +220,37 @@ class RedisLedger(RedisReads):
         return found
 
     @translated()
-    def fail(self, execution_id: str, error: ErrorRecord) -> bool:
-        return self._ended(execution_id, ExecutionState.FAILED, documents.encode(error))
+    def fail(
+        self,
+        execution_id: str,
+        error: ErrorRecord,
+        *,
+        attempt: int | None = None,
+        begun: bool = True,
+    ) -> bool:
+        reason = documents.encode(error)
+        only = "" if begun else "PENDING"
+        return self._ended(execution_id, ExecutionState.FAILED, reason, _text(attempt), only)
 
     @translated()
     def expire(self, execution_id: str) -> bool:
         reason = documents.encode(EXPIRED)
-        return self._ended(execution_id, ExecutionState.FAILED, reason, if_over=True)
+        return self._ended(execution_id, ExecutionState.FAILED, reason, only="OVER")
 
     @translated()
     def cancel(self, execution_id: str) -> bool:
-        return self._ended(execution_id, ExecutionState.CANCELLED, b"")
+        return self._ended(execution_id, ExecutionState.CANCELLED)
 
     def _ended(
-        self, execution_id: str, state: ExecutionState, error: bytes, *, if_over: bool = False
+        self,
+        execution_id: str,
+        state: ExecutionState,
+        error: bytes = b"",
+        attempt: str = "",
+        only: str = "",
     ) -> bool:
-        key, only = self._exec(execution_id), int(if_over)
-        return bool(self._end.run(key, execution_id, _nonce(), state.value, error, only))
+        key = self._exec(execution_id)
+        return bool(self._end.run(key, execution_id, _nonce(), state.value, error, attempt, only))
 
     @translated()
     def settle(self, execution_id: str, *, heir: str | None = None) -> bool:
@@ -258,6 +274,7 @@ class RedisLedger(RedisReads):
         lease_s: float,
         keys: Sequence[str] = (),
         runtime: str = "",
+        started_ms: int | None = None,
     ) -> Claim:
         status, *rest = self._claim.run(
             self._exec(execution_id),
@@ -269,6 +286,7 @@ class RedisLedger(RedisReads):
             _packed_keys(keys),
             self._memo_ttl_ms,
             runtime,
+            _text(started_ms),
         )
         if not rest:
             return Claim(ClaimStatus(status.decode()))
@@ -361,8 +379,9 @@ class RedisLedger(RedisReads):
                 shards=tuple(int(shard) for shard in shards.split(b",") if shard),
                 expired=bool(expired),
                 priority=Priority(priority.decode()),
+                attempt=int(attempt),
             )
-            for tenant, execution_id, stage, shards, expired, priority in found
+            for tenant, execution_id, stage, shards, expired, priority, attempt in found
         ]
 
 
@@ -383,8 +402,8 @@ def _held(found: Sequence[Sequence[bytes]]) -> Held:
     )
 
 
-def _text(bound: int | None) -> str:
-    return "" if bound is None else str(bound)
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -4,13 +4,18 @@
 -- ARGV   1 cell  2 execution id  3 nonce of the call  4 stage  5 shard  6 ms of the lease
 --        7 packed call keys  8 ms for which results are known
 --        9 the claimer's runtime where it is not the plan's, else ''
+--        10 started ms of the plan that the claimer goes by, '' for any
 -- Reply  {'GONE'}, {'DONE'}, {'BUSY'}, or {'RUN', token, claims of it since a node of it was
 --        committed, 1 where it was claimed before, 1 where the execution is mixed,
 --        {key, entry, ...} with a result (memo.lua), {key, ...} that other shards compute}
 
 local key, now = KEYS[1], now_ms()
-local execution = redis.call('HMGET', key, 'state', 'stage', 'expires', 'tenant', 'mixed')
+local execution = redis.call(
+  'HMGET', key, 'state', 'stage', 'expires', 'tenant', 'mixed', 'started'
+)
 if execution[1] ~= 'RUNNING' or execution[2] ~= ARGV[4] or is_over(execution[3], now) then
+  return { 'GONE' }
+elseif ARGV[10] ~= '' and ARGV[10] ~= execution[6] then -- another attempt's shard
   return { 'GONE' }
 end
 local name = ARGV[4] .. ':' .. ARGV[5]

@@ -6,9 +6,11 @@ local function is_over(expires, now)
 end
 
 -- Give a shard a new token and a lease; return the token and how often it was claimed since a node
--- of it was committed.
+-- of it was committed. Tokens are no less than the clock: a server that lost its last writes must not
+-- give one twice, of which an earlier one may be held by a worker that knows nothing of the loss.
 local function take_shard(key, name, again, nonce, now, ends)
-  local token = redis.call('HINCRBY', key, 'token', 1)
+  local token = math.max(tonumber(redis.call('HGET', key, 'token') or '0') + 1, now)
+  redis.call('HSET', key, 'token', digits(token))
   redis.call(
     'HSET', key .. ':shards',
     name .. ':token', digits(token), name .. ':lease', digits(ends),

@@ -9,7 +9,8 @@
 --        are taken
 --        11 packed nodes  12 ms for which results are known by their key
 --        13 how many had left its line when it was planned, '' for any number
---        14 packed call keys that the only shard holds  15.. records and no values (nodes.lua)
+--        14 packed call keys that the only shard holds  15 attempt that was planned, '' for any
+--        16.. records and no values (nodes.lua)
 -- Reply  {'STARTED', started ms, token or 0, {key, entry, ...} with a result, {key, ...} that
 --        other shards compute}, {'ENDED', started ms, 0, {}, {}}; or, with nothing written:
 --        {'STALE'}, {'OVER'} (its time is), {'WAIT'}, {'SHAPE'} (it is not there), {'LOST'} (a
@@ -26,17 +27,19 @@ local function answer(status, started, token, tenant, now)
   return { status, started, token, known, elsewhere }
 end
 
-local state, tenant, histories, line, expires, starter, started, stages, token, former = unpack(
-  redis.call(
+local state, tenant, histories, line, expires, starter, started, stages, token, former, attempt =
+  unpack(redis.call(
     'HMGET', key, 'state', 'tenant', 'histories', 'line', 'expires',
-    'starter', 'started', 'stages', 'starter_token', 'shape'
-  )
-)
+    'starter', 'started', 'stages', 'starter_token', 'shape', 'attempt'
+  ))
 if state ~= 'PENDING' then
   if starter ~= ARGV[3] then
     return { 'STALE' }
   end
   return answer(stages == '0' and 'ENDED' or 'STARTED', started, token, tenant, now_ms())
+end
+if ARGV[15] ~= '' and ARGV[15] ~= (attempt or '1') then
+  return { 'STALE' }
 end
 local now = now_ms()
 if is_over(expires, now) then
@@ -65,7 +68,7 @@ local function are_as_recorded(source, ids, digests)
   return true
 end
 
-local new = new_nodes(key, ARGV[11], 15)
+local new = new_nodes(key, ARGV[11], 16)
 for _, taken in ipairs(cmsgpack.unpack(ARGV[10])) do
   local source, ids, digests = CELL .. 'exec:' .. taken[1], {}, {}
   for index, node_id in ipairs(taken[2]) do
