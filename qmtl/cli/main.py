@@ -11,6 +11,7 @@ import click
 from qmtl.cli.rendering import printable
 from qmtl.cli.session import FAILED, UNREACHABLE, Session
 from qmtl.common.errors import (
+    Crowded,
     InvalidRequest,
     Overloaded,
     QmtlError,
@@ -121,7 +122,7 @@ def _show(error: QmtlError) -> None:
         lines += [f"  {field}: {' '.join(told)}" for field, told in error.fields.items()]
     if error.hint:
         lines.append(f"Hint: {error.hint}")
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | Crowded):
         lines.append(f"Hint: Try again in {error.retry_after_s} seconds.")
     for line in lines:
         click.echo(printable(line), err=True)
