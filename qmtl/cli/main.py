@@ -35,6 +35,7 @@ COMMANDS = {
     "points": ("qmtl.cli.points", "points", "Append the points of a file to a source."),
     "trigger": ("qmtl.cli.executions", "trigger", "Start an execution."),
     "status": ("qmtl.cli.executions", "status", "Show how far an execution is."),
+    "watch": ("qmtl.cli.watch", "watch", "Follow an execution until it has ended."),
     "results": ("qmtl.cli.executions", "results", "Show the results of an execution."),
     "cancel": ("qmtl.cli.controls", "cancel", "Stop an execution."),
     "resume": ("qmtl.cli.controls", "resume", "Run what has no result yet."),
