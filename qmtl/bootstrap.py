@@ -34,6 +34,7 @@ from qmtl.orchestrator.execution.shard import ShardRunner
 from qmtl.orchestrator.execution.succession import Succession
 from qmtl.orchestrator.services.comparison.service import ComparisonService
 from qmtl.orchestrator.services.controls import ControlService
+from qmtl.orchestrator.services.events import EventService
 from qmtl.orchestrator.services.gaps import GapService
 from qmtl.orchestrator.services.history import HistoryService
 from qmtl.orchestrator.services.plans import PlanService
@@ -164,6 +165,7 @@ def build(
         plans=PlanService(s.ledger, recent, s.points, histories, planner, triggers),
         comparisons=ComparisonService(s.ledger, recent, reader),
         results=ResultService(s.ledger),
+        events=EventService(s.ledger),
         histories=HistoryService(s.ledger, registry),
         state=s.state,
         ledger=s.ledger,

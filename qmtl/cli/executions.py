@@ -100,7 +100,7 @@ def show_started(
     execution = wait_for(client, execution, wait_s)
     items = client.get_result_summaries(execution["id"])
     print_execution(execution, items, as_json)
-    ctx.exit(_exit_code(execution))
+    ctx.exit(exit_code(execution))
 
 
 def wait_for(client: Client, execution: dict[str, Any], timeout_s: float) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def status(ctx: click.Context, session: Session, execution_id: str, as_json: boo
     with Client(session.url) as client:
         execution = client.get_status(execution_id)
     print_execution(execution, None, as_json)
-    ctx.exit(_exit_code(execution))
+    ctx.exit(exit_code(execution))
 
 
 @click.command()
@@ -136,7 +136,8 @@ def results(session: Session, execution_id: str, as_json: bool) -> None:
         _print_items(items)
 
 
-def _exit_code(execution: dict[str, Any]) -> int:
+def exit_code(execution: dict[str, Any]) -> int:
+    """Return what the shell is told of an execution, by its state."""
     return FAILED if execution["state"] in {"FAILED", "CANCELLED"} else 0
 
 

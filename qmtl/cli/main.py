@@ -11,6 +11,7 @@ import click
 from qmtl.cli.rendering import printable
 from qmtl.cli.session import FAILED, UNREACHABLE, Session
 from qmtl.common.errors import (
+    Crowded,
     InvalidRequest,
     Overloaded,
     QmtlError,
@@ -34,6 +35,7 @@ COMMANDS = {
     "points": ("qmtl.cli.points", "points", "Append the points of a file to a source."),
     "trigger": ("qmtl.cli.executions", "trigger", "Start an execution."),
     "status": ("qmtl.cli.executions", "status", "Show how far an execution is."),
+    "watch": ("qmtl.cli.watch", "watch", "Follow an execution until it has ended."),
     "results": ("qmtl.cli.executions", "results", "Show the results of an execution."),
     "cancel": ("qmtl.cli.controls", "cancel", "Stop an execution."),
     "resume": ("qmtl.cli.controls", "resume", "Run what has no result yet."),
@@ -122,7 +124,7 @@ def _show(error: QmtlError) -> None:
         lines += [f"  {field}: {' '.join(told)}" for field, told in error.fields.items()]
     if error.hint:
         lines.append(f"Hint: {error.hint}")
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | Crowded):
         lines.append(f"Hint: Try again in {error.retry_after_s} seconds.")
     for line in lines:
         click.echo(printable(line), err=True)

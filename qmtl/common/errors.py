@@ -278,6 +278,16 @@ class Overloaded(QmtlError):
         self.bound = bound
 
 
+class Crowded(QmtlError):
+    """The server serves as many event streams as it can; it takes this one later."""
+
+    code = "QMTL-505"
+
+    def __init__(self, detail: str, *, retry_after_s: int, hint: str | None = None) -> None:
+        super().__init__(detail, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
 # --- 9xx: the system itself --------------------------------------------------------------------
 
 
@@ -325,8 +335,9 @@ def to_document(error: QmtlError) -> dict[str, Any]:
         document["errors"] = error.fields
     if isinstance(error, Unavailable | Refused):
         document["service"] = error.service
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | Crowded):
         document["retry_after_s"] = error.retry_after_s
+    if isinstance(error, Overloaded):
         document["bound"] = error.bound
     return document
 
@@ -349,6 +360,8 @@ def from_document(document: Mapping[str, Any]) -> QmtlError:
             bound=str(document.get("bound", "system")),
             hint=hint,
         )
+    if kind is Crowded:
+        return Crowded(detail, retry_after_s=int(document.get("retry_after_s", 1)), hint=hint)
     return kind(detail, hint=hint)
 
 

@@ -8,7 +8,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from qmtl.models.api_fields import BINDING, HEX32, NAME, Duration, Rows, Time, Wire
 from qmtl.models.api_registry import ENVIRONMENT
-from qmtl.models.execution import ExecutionState, NodeState, Priority
+from qmtl.models.execution import EventKind, ExecutionState, NodeState, Priority
 
 MAX_TARGETS = 10_000
 
@@ -133,6 +133,38 @@ class ExecutionView(Wire):
     started_at = Time("ms", attribute="started_ms", allow_none=True)
     ended_at = Time("ms", attribute="ended_ms", allow_none=True)
     error = fields.Nested(ErrorView, allow_none=True)
+
+
+class EventView(Wire):
+    """The data of an event: what happened to an execution, and how far that brought it.
+
+    Only what its kind has is there.
+    """
+
+    kind = fields.Enum(EventKind, by_value=True)
+    at = Time("ms", attribute="at_ms")
+    attempt = fields.Integer()
+    nodes_done = fields.Integer(attribute="done")
+    nodes_total = fields.Integer(attribute="total")
+    stage = fields.Integer(metadata={"description": "`stage`: the one that is open now."})
+    stages = fields.Integer(metadata={"description": "`started`, `stage`: how many there are."})
+    counts = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": "`nodes`: how many came to each state."},
+    )
+    node_ids = fields.List(
+        fields.String(),
+        attribute="nodes",
+        metadata={"description": "`nodes`: which ones; of more than 500 at once the first."},
+    )
+    state = fields.Enum(
+        ExecutionState, by_value=True, metadata={"description": "`ended`: the final state."}
+    )
+    error_code = fields.String(
+        attribute="error",
+        metadata={"description": "`ended`: of the error that the whole failed with."},
+    )
 
 
 class NodeRecordView(Wire):

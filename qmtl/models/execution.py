@@ -343,3 +343,45 @@ class HistoryPoint(Struct, frozen=True, kw_only=True):
     bucket_ms: int
     execution_id: str
     digest: str
+
+
+class EventKind(StrEnum):
+    """What happened to an execution."""
+
+    STARTED = "started"  # its plan stands, and the first stage is open
+    NODES = "nodes"  # nodes were committed
+    STAGE = "stage"  # a further stage is open
+    ENDED = "ended"
+    REOPENED = "reopened"  # a further attempt is to be planned
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that happened to an execution, and how far that brought it.
+
+    Attributes:
+        id: Where it stands among the events of its execution; empty where it was made from the
+            execution itself, because its events are gone.
+        at_ms: When it happened.
+        attempt: Whose it is; of REOPENED, the new one.
+        done: How many nodes had ended, with this.
+        total: How many nodes the plan has; 0 before one.
+        stage: Of STAGE: the one that is open now.
+        stages: Of STARTED and STAGE: how many there are.
+        counts: Of NODES: how many came to each state.
+        nodes: Of NODES: their ids; of many, the first ones.
+        state: Of ENDED: the final one.
+        error: Of ENDED: the code of the error that the execution itself failed with.
+    """
+
+    id: str
+    at_ms: int
+    kind: EventKind
+    attempt: int
+    done: int
+    total: int
+    stage: int | None = None
+    stages: int | None = None
+    counts: dict[NodeState, int] = {}
+    nodes: tuple[str, ...] = ()
+    state: ExecutionState | None = None
+    error: str | None = None

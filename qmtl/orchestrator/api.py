@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qmtl.common.errors import Unavailable
-from qmtl.models.execution import Execution, NodeResult, Priority
+from qmtl.models.execution import Event, Execution, NodeResult, Priority
 from qmtl.models.strategy import Submission
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.outbox import Outbox
@@ -14,6 +14,7 @@ from qmtl.orchestrator.execution.result_topic import ResultTopic
 from qmtl.orchestrator.services.comparison.model import Comparison
 from qmtl.orchestrator.services.comparison.service import ComparisonService
 from qmtl.orchestrator.services.controls import ControlService
+from qmtl.orchestrator.services.events import EventService
 from qmtl.orchestrator.services.history import HistoryService, NodeHistory
 from qmtl.orchestrator.services.plan_view import PlanView
 from qmtl.orchestrator.services.plans import PlanService
@@ -35,6 +36,7 @@ class Orchestrator:
         plans: PlanService,
         comparisons: ComparisonService,
         results: ResultService,
+        events: EventService,
         histories: HistoryService,
         state: StateStore,
         ledger: Ledger,
@@ -48,6 +50,7 @@ class Orchestrator:
         self._plans = plans
         self._comparisons = comparisons
         self._results = results
+        self._events = events
         self._histories = histories
         self._state = state
         self._ledger = ledger
@@ -189,6 +192,12 @@ class Orchestrator:
     def wait_for_execution(self, tenant: str, execution_id: str, *, timeout_s: float) -> Execution:
         """Return an execution once it ended, or as it stands when the time is up."""
         return self._results.wait(tenant, execution_id, timeout_s=timeout_s)
+
+    def get_events(
+        self, tenant: str, execution_id: str, *, after: str = "", timeout_s: float = 0.0
+    ) -> tuple[Sequence[Event], bool]:
+        """Return what happened to an execution since, and whether that is all."""
+        return self._events.get(tenant, execution_id, after=after, timeout_s=timeout_s)
 
     def list_executions(
         self, tenant: str, *, strategy: str | None, before: str, limit: int

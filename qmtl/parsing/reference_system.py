@@ -218,6 +218,12 @@ ENTRIES: dict[str, Entry] = {
         "triggers that come faster than the workers run them",
         "Send it again after `Retry-After` seconds; nothing was created.",
     ),
+    "QMTL-505": Entry(
+        "An event stream holds a thread of the web process, so only some are served at a time, and "
+        "fewer where many requests wait.",
+        "more `qmtl watch` at once than the server has places",
+        "Ask again after `Retry-After` seconds, or ask for the execution with `?wait=`.",
+    ),
     "QMTL-900": Entry(
         "Something failed that was not foreseen, or a newer server tells a code unknown here.",
         "an answer that is no problem document",

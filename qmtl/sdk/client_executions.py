@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from qmtl.common.codec import decode, digest
-from qmtl.common.errors import ExecutionFailed, NotActive
+from qmtl.common.errors import Crowded, ExecutionFailed, NotActive
 from qmtl.common.timeline import MILLISECOND, format_time
-from qmtl.models.execution import ErrorRecord, ExecutionState, NodeState, Priority
+from qmtl.models.execution import ErrorRecord, EventKind, ExecutionState, NodeState, Priority
 from qmtl.sdk.bodies import path_part
+from qmtl.sdk.event_stream import Message, messages
 from qmtl.sdk.given import Inputs, rows_given
 from qmtl.sdk.requesting import Requesting
 from qmtl.sdk.results import Result, Results
 from qmtl.sdk.times import AsOf, nanoseconds
+from qmtl.sdk.transport import EVENT_STREAM, Request
 
 VALUE_TYPE = "application/vnd.qmtl.value"
 FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
+PAUSE_S = 0.2  # between two streams of one execution
 
 Progress = Callable[[int, int], None]  # nodes done, nodes in all
 
@@ -99,12 +104,52 @@ class ExecutionRequests(Requesting):
             if ExecutionState(execution["state"]).ended:
                 return execution
             if time.monotonic() >= deadline:
-                raise ExecutionFailed(
-                    f"Execution {execution_id} has not ended within {timeout_s:g} s.",
-                    hint=f"It goes on; look again with `qmtl status {execution_id}`.",
-                )
+                raise _not_ended(execution_id, timeout_s)
             time.sleep(max(0.0, asked + pause_s - time.monotonic()))
             pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
+
+    def events(
+        self, execution_id: str, *, after: str = "", timeout_s: float = 300.0
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what happens to an execution, as it happens, until it has ended.
+
+        Each has ``kind`` (``started``, ``nodes``, ``stage``, ``ended`` or ``reopened``), ``id``,
+        ``at``, ``attempt``, ``nodes_done`` and ``nodes_total``; of ``nodes`` also ``counts`` by
+        state and ``node_ids``, of ``ended`` its ``state``. A stream that breaks off is taken up
+        behind the last one. The end is told also where the server has let go of the others.
+
+        Args:
+            execution_id: Of ``trigger_pipeline``.
+            after: The ``id`` of an event, to get those behind it only.
+            timeout_s: How long to follow it at most, and some seconds more.
+
+        Raises:
+            ExecutionFailed: It has not ended in that time; it goes on all the same.
+        """
+        deadline = time.monotonic() + timeout_s
+        ended = False
+        while not ended:
+            pause_s = PAUSE_S
+            try:
+                for message in self._event_messages(execution_id, after, deadline):
+                    after = message.id or after
+                    event = {**msgspec.json.decode(message.data), "id": after}
+                    ended = event["kind"] == EventKind.ENDED
+                    yield event
+            except Crowded as error:
+                pause_s = error.retry_after_s
+            if not ended:
+                if time.monotonic() >= deadline:
+                    raise _not_ended(execution_id, timeout_s)
+                time.sleep(pause_s)
+
+    def _event_messages(self, execution_id: str, after: str, deadline: float) -> Iterator[Message]:
+        headers = {"Accept": f"{EVENT_STREAM}, application/problem+json"}
+        if after:
+            headers["Last-Event-ID"] = after
+        request = Request("GET", _path(execution_id, "events"), {}, headers)
+        with self._transport.stream(request) as lines:
+            yield from messages(_until(deadline, lines))
 
     def cancel_execution(self, execution_id: str) -> dict[str, Any]:
         """Stop an execution and return it; one that is cancelled already is returned as it is.
@@ -246,6 +291,20 @@ class ExecutionRequests(Requesting):
             duration_ns=None if duration_ms is None else round(duration_ms * MILLISECOND),
             error=None if error is None else ErrorRecord(**error),
         )
+
+
+def _until(deadline: float, lines: Iterable[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        yield line
+        if time.monotonic() >= deadline:
+            return
+
+
+def _not_ended(execution_id: str, timeout_s: float) -> ExecutionFailed:
+    return ExecutionFailed(
+        f"Execution {execution_id} has not ended within {timeout_s:g} s.",
+        hint=f"It goes on; look again with `qmtl status {execution_id}`.",
+    )
 
 
 def _path(execution_id: str, what: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -19,7 +20,9 @@ ATTEMPTS = 4
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 REPLY_LIMIT_BYTES = 256 * 1024 * 1024
+LINE_LIMIT_BYTES = 1024 * 1024
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,47 @@ class Transport:
             Unavailable: No answer came in any attempt.
             QmtlError: The server's problem, by its code.
         """
+        return self._repeated(lambda: self._once(request, self._timeout_s + wait_s))
+
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
+        """Give the lines of an event stream as they come, over a connection of its own.
+
+        They end where the answer ends, also where it was cut off, or where nothing came in time.
+
+        Raises:
+            Unavailable: No answer came in any attempt.
+            QmtlError: The server's problem, by its code.
+        """
+        connection = self._new_connection(self._timeout_s)
+        answers: list[http.client.HTTPResponse] = []
+
+        def once() -> Reply:
+            connection.close()  # after an attempt that failed
+            answer = self._ask(connection, request)
+            if answer.status >= 400:
+                return _read(answer)
+            if answer.headers.get_content_type() != EVENT_STREAM:
+                raise QmtlError(
+                    "The server's answer is no event stream.",
+                    hint="Is the address that of a QMTL server?",
+                )
+            answers.append(answer)
+            return Reply(answer.status, {}, b"")
+
+        try:
+            self._repeated(once)
+            yield _lines(answers[-1])
+        finally:
+            connection.close()
+
+    def _repeated(self, once: Callable[[], Reply]) -> Reply:
+        """Do what gives a reply, again where the server is away for a moment."""
         pause_s = FIRST_PAUSE_S
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             try:
-                reply = self._once(request, self._timeout_s + wait_s)
+                reply = once()
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if last or _is_final(error):
@@ -127,28 +166,33 @@ class Transport:
             self._local.connection = None
 
     def _once(self, request: Request, timeout_s: float) -> Reply:
-        connection = self._connection(timeout_s)
+        try:
+            return _read(self._ask(self._connection(timeout_s), request))
+        except QmtlError:  # the rest of the answer is still on its way
+            self.close()
+            raise
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, request: Request
+    ) -> http.client.HTTPResponse:
         headers = {**self._headers, **request.headers}
         prefix = self._url.path.rstrip("/")
         connection.request(request.method, prefix + request.target, request.body, headers)
-        response = connection.getresponse()
-        body = response.read(REPLY_LIMIT_BYTES + 1)
-        if len(body) > REPLY_LIMIT_BYTES:
-            self.close()
-            raise QmtlError(f"The answer is larger than {REPLY_LIMIT_BYTES} bytes.")
-        return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, body)
+        return connection.getresponse()
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if connection is None:
-            https = self._url.scheme == "https"
-            kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
-            connection = kind(self._url.hostname or "", self._url.port, timeout=timeout_s)
-            self._local.connection = connection
+            connection = self._local.connection = self._new_connection(timeout_s)
         connection.timeout = timeout_s
         if connection.sock is not None:
             connection.sock.settimeout(timeout_s)
         return connection
+
+    def _new_connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        https = self._url.scheme == "https"
+        kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
+        return kind(self._url.hostname or "", self._url.port, timeout=timeout_s)
 
     def _unreachable(self, error: Exception) -> Unavailable:
         address = f"{self._url.scheme}://{self._url.netloc.rpartition('@')[2]}"
@@ -159,6 +203,21 @@ class Transport:
             f"The server at {address} {what} ({reason}).",
             hint="Start one with `qmtl up`, or name another with --url or QMTL_URL.",
         )
+
+
+def _read(response: http.client.HTTPResponse) -> Reply:
+    body = response.read(REPLY_LIMIT_BYTES + 1)
+    if len(body) > REPLY_LIMIT_BYTES:
+        raise QmtlError(f"The answer is larger than {REPLY_LIMIT_BYTES} bytes.")
+    return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, body)
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    try:
+        while line := response.readline(LINE_LIMIT_BYTES):
+            yield line
+    except (OSError, http.client.HTTPException):
+        return  # cut off
 
 
 def _is_final(error: Exception) -> bool:

@@ -15,6 +15,7 @@ from qmtl.web.context import EXTENSION, Services
 from qmtl.web.controls import controls
 from qmtl.web.docs import docs
 from qmtl.web.encoding import JsonProvider
+from qmtl.web.events import events
 from qmtl.web.executions import executions
 from qmtl.web.health import health
 from qmtl.web.histories import histories
@@ -25,7 +26,7 @@ from qmtl.web.requests import guard_requests
 from qmtl.web.sources import sources
 from qmtl.web.strategies import strategies
 from qmtl.web.submissions import submissions
-from qmtl.web.waiting import WaitingRoom
+from qmtl.web.waiting import StreamRoom, WaitingRoom
 
 if TYPE_CHECKING:
     from qmtl.orchestrator.api import Orchestrator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 THREADS = 8
 WAITING = THREADS - 2  # so that health and short requests are always served
+STREAMS = WAITING // 2  # so that requests may wait beside them
 
 
 def create_app(settings: Settings, registry: Registry, orchestrator: Orchestrator) -> Flask:
@@ -56,7 +58,9 @@ def create_app(settings: Settings, registry: Registry, orchestrator: Orchestrato
         MAX_CONTENT_LENGTH=settings.request_limit_bytes,
     )
     app.json = JsonProvider(app)
-    app.extensions[EXTENSION] = Services(settings, registry, orchestrator, WaitingRoom(WAITING))
+    waiting = WaitingRoom(WAITING)
+    streams = StreamRoom(STREAMS, waiting)
+    app.extensions[EXTENSION] = Services(settings, registry, orchestrator, waiting, streams)
     app.register_error_handler(QmtlError, errors.from_qmtl_error)
     app.register_error_handler(Exception, errors.from_exception)
     api = ProblemApi(app)
@@ -65,6 +69,7 @@ def create_app(settings: Settings, registry: Registry, orchestrator: Orchestrato
         submissions,
         sources,
         executions,
+        events,
         controls,
         plans,
         histories,

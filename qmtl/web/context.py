@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app, g
 
 from qmtl.common.settings import Settings
-from qmtl.web.waiting import WaitingRoom
+from qmtl.web.waiting import StreamRoom, WaitingRoom
 
 if TYPE_CHECKING:
     from qmtl.orchestrator.api import Orchestrator
@@ -26,6 +26,7 @@ class Services:
     registry: Registry
     orchestrator: Orchestrator
     waiting: WaitingRoom
+    streams: StreamRoom
 
 
 @dataclass(frozen=True, slots=True)

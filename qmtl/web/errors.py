@@ -30,6 +30,7 @@ STATUS: dict[type[errors.QmtlError], int] = {
     errors.Unauthorized: 401,
     errors.InvalidSetting: 500,
     errors.Overloaded: 503,
+    errors.Crowded: 503,
     errors.Unavailable: 503,
     errors.SandboxFailure: 500,
     errors.QmtlError: 500,
@@ -102,7 +103,7 @@ def from_qmtl_error(error: errors.QmtlError) -> Response:
     if isinstance(error, errors.Unavailable):
         _log.warning("unavailable", service=error.service, detail=error.detail)
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    if isinstance(error, errors.Overloaded):
+    if isinstance(error, errors.Overloaded | errors.Crowded):
         headers["Retry-After"] = str(error.retry_after_s)
     document = errors.to_document(error)
     document["detail"] = redact_text(document["detail"])

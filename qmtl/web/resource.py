@@ -83,7 +83,9 @@ class Resource:
         answers: Mapping[int, type[Schema]],
         *,
         query: type[Schema] | None = None,
+        headers: type[Schema] | None = None,
         idempotent: bool = False,
+        media: str | None = None,
         problems: tuple[int, ...] = (),
         doc: Mapping[str, Any] | None = None,
     ) -> Callable[[View], View]:
@@ -94,15 +96,23 @@ class Resource:
             path: Flask's rule.
             answers: Schema of each status below 400.
             query: Schema of the query string; the view takes what it reads first.
-            idempotent: Whether ``Idempotency-Key`` is read; the view takes the headers next.
+            headers: Schema of the headers that are read; the view takes them next.
+            idempotent: Whether these are ``Idempotency-Key``.
+            media: Type of the answers where it is not JSON; the view writes these itself.
             problems: Statuses of problems, beside those that any route may answer.
             doc: Further parts of OpenAPI's description, such as the body.
         """
 
         def decorate(view: View) -> View:
-            served = self._describe(_serve(view, answers), method, answers, problems, doc or {})
-            if idempotent:
-                served = self.blueprint.arguments(IdempotencyHeader(), location="headers")(served)
+            served = _serve(view, answers)
+            for status, schema in answers.items():
+                served = self.blueprint.alt_response(
+                    status, schema=schema, content_type=media, success=True
+                )(served)
+            served = self._describe(served, method, problems, doc or {})
+            read = IdempotencyHeader if idempotent else headers
+            if read is not None:
+                served = self.blueprint.arguments(read(), location="headers")(served)
             if query is not None:
                 served = self.blueprint.arguments(query(), location="query")(served)
             self.blueprint.route(path, methods=[method])(served)
@@ -114,12 +124,9 @@ class Resource:
         self,
         view: View,
         method: str,
-        answers: Mapping[int, type[Schema]],
         problems: tuple[int, ...],
         doc: Mapping[str, Any],
     ) -> View:
-        for status, schema in answers.items():
-            view = self.blueprint.alt_response(status, schema=schema, success=True)(view)
         for status in sorted({*ALWAYS, *problems}):
             view = self.blueprint.alt_response(status, HTTPStatus(status).name)(view)
         key: dict[str, list[str]] = {SECURITY_SCHEME: []}

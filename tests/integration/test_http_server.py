@@ -12,9 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,34 +21,7 @@ from tests.support.process_watch import all_end, descendants, eventually
 from tests.support.servers import unique
 from tests.support.strategies import DIAMOND
 from tests.support.web import AUTH, KEY, sha256
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass
-class Server:
-    """A running web process."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-
-    def ask(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, body, headers or {}, encode_chunked=True)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
-
-    def lives(self) -> bool:
-        try:
-            return self.ask("GET", "/healthz")[0] == 200
-        except OSError:
-            return False
+from tests.support.web_process import ROOT, Server, served
 
 
 @pytest.fixture
@@ -63,34 +34,8 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(settings: Settings, home: Path, tmp_path: Path) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    keys = f"tests:{unique('tenant')}:{sha256(KEY)}"
-    settings = replace(settings, api_port=port, api_keys=keys)
-    environ = {
-        **os.environ,
-        **settings.to_env(),
-        "HOME": str(home),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    log = tmp_path / "web.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "workers.web"],
-            cwd=home,
-            env=environ,
-            stdout=output,
-            stderr=output,
-        )
-    started = Server(process, port, log)
-    try:
-        assert eventually(started.lives), log.read_text()
+    with served(settings, unique("tenant"), home=home, log=tmp_path / "web.log") as started:
         yield started
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_it_serves_and_names_what_it_stands_on(server: Server):

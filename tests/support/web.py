@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from qmtl.common.errors import (
 from qmtl.common.settings import Settings
 from qmtl.models.execution import (
     ErrorRecord,
+    Event,
     Execution,
     ExecutionState,
     NodeRecord,
@@ -30,7 +31,9 @@ from qmtl.models.execution import (
     NodeState,
 )
 from qmtl.models.strategy import StrategySpec, Submission, SubmissionState
+from qmtl.orchestrator.execution.memory.ledger import MemoryLedger
 from qmtl.orchestrator.services.comparison.model import Comparison
+from qmtl.orchestrator.services.events import EventService
 from qmtl.orchestrator.services.plan_view import PlanView
 from qmtl.registry.api import Registry
 from qmtl.registry.db.memory.graph_store import MemoryGraphStore
@@ -62,7 +65,7 @@ class ToldOrchestrator:
     ``held`` leaves submissions queued; ``trouble`` is raised by every method, and
     ``trouble_waiting`` by those that wait; ``executions``,
     ``results``, ``plans`` (by execution or strategy) and ``comparisons`` are what it tells of;
-    ``controls`` is what it was asked to do to executions.
+    ``ledger`` tells of events; ``controls`` is what it was asked to do to executions.
     """
 
     registry: Registry
@@ -80,6 +83,7 @@ class ToldOrchestrator:
     held: bool = False
     trouble: Exception | None = None
     trouble_waiting: Exception | None = None
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
 
     def submit(
         self,
@@ -147,6 +151,13 @@ class ToldOrchestrator:
             if execution.state.ended or time.monotonic() >= ends:
                 return execution
             time.sleep(0.001)
+
+    def get_events(
+        self, tenant: str, execution_id: str, *, after: str = "", timeout_s: float = 0.0
+    ) -> tuple[Sequence[Event], bool]:
+        if timeout_s:
+            self._raise(self.trouble_waiting)
+        return EventService(self.ledger).get(tenant, execution_id, after=after, timeout_s=timeout_s)
 
     def list_executions(
         self, tenant: str, *, strategy: str | None, before: str, limit: int

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from qmtl.models.execution import (
     ErrorRecord,
+    Event,
     Execution,
     ExecutionState,
     HistoryPoint,
@@ -79,6 +80,33 @@ class Ledger(Protocol):
 
         Raises:
             UnknownExecution: There is none, or it is another tenant's.
+        """
+
+    def events(
+        self, tenant: str, execution_id: str, *, after: str = "", timeout_s: float = 0.0
+    ) -> tuple[Execution, list[Event]]:
+        """Return what happened to an execution behind an event, oldest first, and the execution.
+
+        Each step writes its events itself, so that none tells of what is not: STARTED, NODES once
+        for each commit with new nodes (and for what a start reuses), STAGE, ENDED, REOPENED. They
+        are read as often as one likes, by as many as like. It waits for the first one at most
+        ``timeout_s``, but not where the execution had ended before: without events it has none
+        to come, unless it is reopened.
+
+        They are there to be watched, not relied on: of an attempt with very many only the latest
+        are kept, NODES lists the first of very many nodes, and an hour after the end all are gone,
+        until there is another attempt. The execution, which is read first, tells how far it is all
+        the same. Some are returned at a time; whoever got any asks again behind the last one.
+
+        Args:
+            tenant: Whose.
+            execution_id: Which one.
+            after: The id of an event, which need not be there any more; "" for all of them.
+            timeout_s: How long to wait for one.
+
+        Raises:
+            UnknownExecution: There is none, or it is another tenant's.
+            InvalidRequest: ``after`` is no id of an event.
         """
 
     def page(

@@ -99,6 +99,7 @@ def measure(lab: Lab) -> list[Row]:
     commands = dict.fromkeys(NODE_WORKERS, "tests.chaos.stock")
     with supervised(commands, lab.stack, os.environ | environ) as processes:
         killed = run(lab, client, processes)
+    stock.app.backend.result_consumer.subscribed_to.clear()  # else it would be asked at exit
     return result(lab, client, JournalReader(journal), killed, began)
 
 

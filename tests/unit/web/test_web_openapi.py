@@ -19,6 +19,7 @@ OPERATIONS = {
     "get_result", "get_execution_nodes", "list_nodes", "get_node", "register_node", "get_lineage",
     "get_health", "get_readiness", "cancel_execution", "resume_execution", "retry_execution",
     "replay_execution", "get_plan", "plan_pipeline", "compare_executions", "get_tallies",
+    "get_events",
 }  # fmt: skip
 STATIC = Path(qmtl.web.__file__).parent / "static"
 

@@ -10,6 +10,7 @@ import msgspec
 
 from qmtl.models.execution import (
     ErrorRecord,
+    EventKind,
     Execution,
     ExecutionState,
     NodeRecord,
@@ -26,6 +27,7 @@ from qmtl.orchestrator.execution.ledger_types import (
     Due,
     NodeCommit,
 )
+from qmtl.orchestrator.execution.memory.events import Events
 
 MOST_DOUBLINGS = 4
 WAITING_MS = 60_000  # between looks at one whose turn will make it due
@@ -76,6 +78,7 @@ class LiveExecution:
     cleared: dict[tuple[int, str], NodeRecord] = field(default_factory=dict)  # by their attempt
     values: dict[str, bytes] = field(default_factory=dict)
     places: set[tuple[int, int]] = field(default_factory=set)  # interval and bucket of its points
+    events: Events = field(default_factory=Events)
 
     @property
     def state(self) -> ExecutionState:
@@ -112,14 +115,17 @@ class LiveExecution:
         self.deaths += 1
         return self.deaths
 
-    def start(self, plan: Plan, now_ms: int) -> None:
-        """Keep a plan and begin its first stage, or end where it has none."""
+    def start(self, plan: Plan, new: Sequence[NodeCommit], now_ms: int) -> None:
+        """Keep a plan and begin its first stage, or end where it has none; ``new`` is reused."""
         self.plan = plan
         self.shards = {
             (s, k): Shard() for s, stage in enumerate(plan.stages) for k in range(len(stage))
         }
         self.ready_ms = None
         self.change(stages=len(plan.stages), nodes_total=len(plan.nodes), started_ms=now_ms)
+        self.events.tell(EventKind.STARTED, self.execution, now_ms, stages=len(plan.stages))
+        if new:
+            self.events.tell_nodes(new, self.execution, now_ms)
         if plan.stages:
             self.change(state=ExecutionState.RUNNING)
             self._begin(0, now_ms)
@@ -138,6 +144,8 @@ class LiveExecution:
         )
         self.rests_ms = now_ms
         self.look_ms = None
+        code = None if error is None else error.code
+        self.events.tell(EventKind.ENDED, self.execution, now_ms, state=state, error=code)
 
     def _state_at_end(self) -> ExecutionState:
         results = sum(record.state.has_result for record in self.records.values())
@@ -177,6 +185,7 @@ class LiveExecution:
             ended_ms=None,
             error=None,
         )
+        self.events.tell(EventKind.REOPENED, self.execution, now_ms)
 
     def claim(self, stage: int, shard: int, now_ms: int, lease_ms: int, runtime: str = "") -> Claim:
         """Take a shard of the running stage under a new token."""
@@ -268,6 +277,8 @@ class LiveExecution:
             return AdvanceStatus.WAIT
         if stage != self.execution.stages:
             self._begin(stage, now_ms)
+            facts = {"stage": stage, "stages": self.execution.stages}
+            self.events.tell(EventKind.STAGE, self.execution, now_ms, **facts)
             return AdvanceStatus.MOVED
         self.end(self._state_at_end(), now_ms)
         return AdvanceStatus.ENDED

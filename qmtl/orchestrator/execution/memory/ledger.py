@@ -133,8 +133,7 @@ class MemoryLedger(MemoryReads):
                 return Started(StartStatus.LOST)
             now = self._clock()
             self._lines.note_start(known.execution)
-            self._write(known, nodes, "reused", None)
-            known.start(plan, now)
+            known.start(plan, self._write(known, nodes, "reused", None), now)
             if not known.running:
                 self._lines.end(known, self._clock())
                 return Started(StartStatus.ENDED, now)
@@ -277,8 +276,10 @@ class MemoryLedger(MemoryReads):
                 return CommitStatus.ENDED  # by this commit, which is repeated
             if known is None or owned is None:
                 return CommitStatus.REFUSED
-            if self._write(known, nodes, "waited", Mark(execution_id, stage, shard, token)):
+            new = self._write(known, nodes, "waited", Mark(execution_id, stage, shard, token))
+            if new:
                 owned.claims = 0
+                known.events.tell_nodes(new, known.execution, self._clock())
             if spent is not None and owned.done_ms is None:
                 owned.spent = spent
             if not done:
@@ -295,11 +296,11 @@ class MemoryLedger(MemoryReads):
         nodes: Sequence[NodeCommit],
         reused_as: str,
         mark: Mark | None,
-    ) -> bool:
-        """Write what is new, with keys, points, counts and outbox; return whether anything is."""
+    ) -> list[NodeCommit]:
+        """Write what is new, with keys, points, counts and outbox; return it."""
         new = known.write(nodes)
         if not new:
-            return False
+            return new
         execution, now = known.execution, self._clock()
         points: dict[HistoryPlace, list[tuple[str, str | None]]] = defaultdict(list)
         tally = self._tallies[execution.tenant]
@@ -326,7 +327,7 @@ class MemoryLedger(MemoryReads):
         ids = tuple(node.record.node_id for node in new)
         attempt = new[0].record.attempt  # all of one call are of one attempt
         self.commits.append(execution.tenant, execution.id, ids, attempt)
-        return True
+        return new
 
     def advance(self, execution_id: str, stage: int) -> AdvanceStatus:
         with self._lock:

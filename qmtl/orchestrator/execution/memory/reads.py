@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from qmtl.common.codec import digest
 from qmtl.models.execution import (
+    Event,
     Execution,
     ExecutionState,
     HistoryPoint,
@@ -17,6 +18,7 @@ from qmtl.models.execution import (
     Plan,
     ShardRecord,
 )
+from qmtl.orchestrator.execution.event_cursors import checked_cursor
 from qmtl.orchestrator.execution.ledger_types import Following, HistoryRequest, Landed, Outlook
 from qmtl.orchestrator.execution.memory.costs import Costs
 from qmtl.orchestrator.execution.memory.execution import LiveExecution
@@ -27,6 +29,7 @@ from qmtl.orchestrator.execution.memory.remains import Remains
 from qmtl.orchestrator.execution.pages import check_cursor, place
 from qmtl.orchestrator.execution.refusals import unknown
 
+MOST_READ = 100  # events at once
 LOOK_S = 0.002  # between looks at an execution that is waited for
 
 
@@ -62,6 +65,21 @@ class MemoryReads:
             left_s = ends - time.monotonic()
             if found.state.ended or left_s <= 0:
                 return found
+            time.sleep(min(left_s, LOOK_S))
+
+    def events(
+        self, tenant: str, execution_id: str, *, after: str = "", timeout_s: float = 0.0
+    ) -> tuple[Execution, list[Event]]:
+        cursor = checked_cursor(after)
+        ends = time.monotonic() + timeout_s
+        while True:
+            with self._lock:
+                execution = self.get(tenant, execution_id)
+                told = self._live[execution_id].events
+                found = told.behind(cursor, self._clock(), MOST_READ)
+            left_s = ends - time.monotonic()
+            if found or execution.state.ended or left_s <= 0:
+                return execution, found
             time.sleep(min(left_s, LOOK_S))
 
     def page(

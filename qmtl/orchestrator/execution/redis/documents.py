@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -10,6 +11,8 @@ import msgspec
 
 from qmtl.models.execution import (
     ErrorRecord,
+    Event,
+    EventKind,
     Execution,
     ExecutionState,
     HistoryPoint,
@@ -35,8 +38,10 @@ _KINDS = {  # the letters of nodes.lua
     NodeState.SUCCEEDED: "S",
     NodeState.REUSED: "R",
     NodeState.FAILED: "F",
-    NodeState.TIMED_OUT: "F",
+    NodeState.TIMED_OUT: "T",
 }
+_STATES = {"N": NodeState.SKIPPED, **{letter: state for state, letter in _KINDS.items()}}
+_COUNT = re.compile(r"([A-Z])(\d+)")
 encode = msgspec.msgpack.Encoder().encode
 
 N = TypeVar("N", NodeCommit, Reuse)
@@ -235,3 +240,26 @@ def _shard(fields: Fields, stage: int, shard: int, now_ms: int) -> ShardRecord:
 def optional_int(text: bytes | None) -> int | None:
     """Read a number that may be missing."""
     return None if text is None else int(text)
+
+
+def event_from(entry_id: bytes, fields: Fields) -> Event:
+    """Read an entry that ``events.lua`` wrote."""
+    state, node_ids = fields.get(b"state"), fields.get(b"nodes", b"").decode()
+    return Event(
+        id=entry_id.decode(),
+        at_ms=int(entry_id.partition(b"-")[0]),
+        kind=EventKind(fields[b"kind"].decode()),
+        attempt=int(fields[b"attempt"]),
+        done=int(fields[b"done"]),
+        total=int(fields[b"total"]),
+        stage=optional_int(fields.get(b"stage")),
+        stages=optional_int(fields.get(b"stages")),
+        counts=_counts(fields.get(b"counts", b"").decode()),
+        nodes=tuple(node_ids.split(",")) if node_ids else (),
+        state=None if state is None else ExecutionState(state.decode()),
+        error=fields.get(b"error", b"").decode() or None,
+    )
+
+
+def _counts(text: str) -> dict[NodeState, int]:
+    return {_STATES[letter]: int(number) for letter, number in _COUNT.findall(text)}

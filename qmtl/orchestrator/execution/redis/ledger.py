@@ -8,6 +8,7 @@ Keys, all behind the cell's prefix::
     exec:{id}:shards        hash: stage:shard:field -> token, lease, claimed, claims, done, spent
     exec:{id}:nodes         hash: node id -> record, once it is committed
     exec:{id}:cleared       hash: attempt:node id -> record that a later attempt cleared, no logs
+    exec:{id}:events        stream: what happened to it, for who watches; see events.lua
     exec:{id}:values        hash: node id -> value, or the address of a large one
     exec:{id}:large, exec:{id}:places, exec:{id}:remains   see uses.lua and retention.lua
     shape:{name}            string: the nodes of all plans that have this shape
@@ -95,20 +96,20 @@ class RedisLedger(RedisReads):
         def script(name: str, *needs: str) -> CellScript:
             return CellScript(client, keys.prefix, name, *needs)
 
-        nodes = ("lines", "memo", "history", "uses", "nodes")
+        nodes = ("events", "lines", "memo", "history", "uses", "nodes")
         self._create = script("create")
         self._offer = script("offer", "offers")
         self._start = script("start", *nodes, "shards")
         self._note_death = script("death")
-        self._end = script("end", "lines", "shards")
-        self._reopen = script("reopen", "outbox_keeps")
+        self._end = script("end", "events", "lines", "shards")
+        self._reopen = script("reopen", "events", "outbox_keeps")
         self._settle = script("settle", "lines")
         self._claim = script("claim", "memo", "shards")
         self._give_back = script("give_back")
         self._hold = script("hold", "memo")
         self._renew = script("renew", "shards")
         self._commit = script("commit", *nodes)
-        self._advance = script("advance", "lines")
+        self._advance = script("advance", "events", "lines")
         self._due = script("due", "lines")
         self._learn = script("learn", "costs")
         self._forget = script("forget", "uses", "outbox_keeps", "retention")

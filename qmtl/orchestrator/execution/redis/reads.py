@@ -14,6 +14,7 @@ from qmtl.common.recent import Recent
 from qmtl.common.redis.connection import translated
 from qmtl.common.redis.keys import Keys
 from qmtl.models.execution import (
+    Event,
     Execution,
     ExecutionState,
     HistoryPoint,
@@ -25,6 +26,7 @@ from qmtl.models.execution import (
     ShardRecord,
 )
 from qmtl.orchestrator.execution.asked import asked_for
+from qmtl.orchestrator.execution.event_cursors import checked_cursor
 from qmtl.orchestrator.execution.ledger_types import Following, HistoryRequest, Landed, Outlook
 from qmtl.orchestrator.execution.pages import check_cursor, id_at
 from qmtl.orchestrator.execution.redis import documents
@@ -33,6 +35,7 @@ from qmtl.orchestrator.execution.redis.values import RedisValues, by_execution
 from qmtl.orchestrator.execution.refusals import unknown
 
 MOST_NODES = 20_000  # over all shapes that are kept; a node takes one or two kilobytes
+MOST_READ = 100  # events at once; each may list some hundred nodes
 BLOCK_S = 1.0  # longest wait inside the server
 BELL_TELLS_S = 30.0  # after an execution was created; the bell of its end is there for twice that
 MOST_CREATED = 1_000  # that are remembered for it
@@ -111,6 +114,37 @@ class RedisReads:
             pipe.hgetall(self._exec(execution_id))
             _, fields = pipe.execute()
         return cast("dict[bytes, bytes]", fields)
+
+    @translated()
+    def events(
+        self, tenant: str, execution_id: str, *, after: str = "", timeout_s: float = 0.0
+    ) -> tuple[Execution, list[Event]]:
+        cursor = checked_cursor(after)
+        ends = time.monotonic() + timeout_s
+        wait_s = 0.0  # at first: what is there already may be all that there will be
+        while True:
+            execution, found = self._told(tenant, execution_id, cursor, wait_s)
+            wait_s = ends - time.monotonic()
+            if found or execution.state.ended or wait_s <= 0:
+                return execution, found
+
+    def _told(
+        self, tenant: str, execution_id: str, cursor: str, wait_s: float
+    ) -> tuple[Execution, list[Event]]:
+        """Read an execution, and then the events behind a cursor, once there are any or a part of
+        the time is up: one round trip.
+
+        In this order: one that had ended before has told of it.
+        """
+        key = self._exec(execution_id)
+        block = max(1, round(min(wait_s, self._block_s) * 1000)) if wait_s > 0 else None
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(key)
+            pipe.xread({f"{key}:events": cursor}, count=MOST_READ, block=block)
+            fields, streams = pipe.execute()
+        execution = self._execution(tenant, execution_id, fields)
+        found = streams[0][1] if streams else []
+        return execution, [documents.event_from(each, told) for each, told in found]
 
     @translated()
     def page(

@@ -23,5 +23,6 @@ if ARGV[4] == fields[3] then -- a stage without shards, which no commit ends
 end
 redis.call('HSET', key, 'stage', ARGV[4], 'began', digits(now), 'mover', ARGV[3])
 redis.call('HDEL', key, 'returned')
+tell(key, 'stage', 'stage', ARGV[4], 'stages', fields[3])
 redis.call('ZADD', CELL .. 'due', digits(now), id)
 return 'MOVED'

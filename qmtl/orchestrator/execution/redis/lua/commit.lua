@@ -32,6 +32,7 @@ end
 local now = now_ms()
 if #new.ids > 0 then
   write_nodes(id, tenant, line, histories, new, 'waited', id .. ':' .. ours, ARGV[9], now)
+  tell_nodes(key, new.ids, new.counts)
   redis.call('HDEL', shards, name .. ':claims')
 end
 if ARGV[7] ~= '' and not done then

@@ -151,6 +151,7 @@ local function end_execution(id, state, now, ender, failure)
   if failure and failure ~= '' then
     redis.call('HSET', key, 'error', failure)
   end
+  tell_end(key, state, failure)
   redis.call('RPUSH', key .. ':bell', '1') -- whoever waits for the end is told at once
   redis.call('PEXPIRE', key .. ':bell', 60000)
   redis.call('ZREM', CELL .. 'due', id)

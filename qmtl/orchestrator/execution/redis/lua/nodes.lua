@@ -2,7 +2,7 @@
 --
 -- Nodes come as a packed {ids, kinds, keys, apart, groups} and, behind all other arguments, two
 -- arguments each: record, and value: 'i' and the bytes, 'r' and the address of a large one, or ''.
---   kinds   a letter a node: 'S'ucceeded, 'R'eused, 'F'ailed or timed out, 'N'ever ran
+--   kinds   a letter a node: 'S'ucceeded, 'R'eused, 'F'ailed, 'T'imed out, 'N'ever ran
 --   keys    the call key of each node, '' for none
 --   apart   id, address, ... of the large values
 --   groups  {{interval_ms, bucket_ms, keep, revision, sources}, {id, point, ...}}, ...; '' for the
@@ -71,8 +71,12 @@ local function new_nodes(key, packed, first)
   return new
 end
 
-local function count(kinds, letters)
-  return select(2, string.gsub(kinds, letters, ''))
+local function count_kinds(kinds)
+  local counts = {}
+  for _, letter in ipairs({ 'S', 'R', 'F', 'T', 'N' }) do
+    counts[letter] = select(2, string.gsub(kinds, letter, ''))
+  end
+  return counts
 end
 
 -- Note results by call key; a key whose node has none is free again where the mark is ours.
@@ -111,7 +115,7 @@ local function write_nodes(id, tenant, line, histories, new, reused_as, mark, tt
   local attempt = digits(cmsgpack.unpack(new.records[2])[3]) -- all of one call are of one attempt
   write_chunks('HSET', key .. ':nodes', new.records)
   write_chunks('HSET', key .. ':values', new.values)
-  local gaps = string.find(new.kinds, '[FN]')
+  local gaps = string.find(new.kinds, '[FTN]')
   if gaps then -- values of an earlier attempt
     local gone = {}
     for index, node_id in ipairs(new.ids) do
@@ -135,9 +139,10 @@ local function write_nodes(id, tenant, line, histories, new, reused_as, mark, tt
   end
   note_keys(id, attempt, tenant, new, mark, ttl_ms, now)
   redis.call('HINCRBY', key, 'done', #new.ids)
-  redis.call('HINCRBY', key, 'results', count(new.kinds, '[SR]'))
+  new.counts = count_kinds(new.kinds)
+  local computed, reused = new.counts.S + new.counts.F + new.counts.T, new.counts.R
+  redis.call('HINCRBY', key, 'results', new.counts.S + reused)
   local tallies = CELL .. 'tallies:' .. tenant
-  local computed, reused = count(new.kinds, '[SF]'), count(new.kinds, 'R')
   if computed > 0 then
     redis.call('HINCRBY', tallies, 'computed', computed)
   end

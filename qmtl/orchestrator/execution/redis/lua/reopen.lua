@@ -67,6 +67,7 @@ redis.call(
   'reopened_token', digits(token),
   'expires', lasts ~= '' and digits(now + tonumber(lasts)) or ''
 )
+tell_reopened(key)
 if line ~= '' then
   redis.call('ZADD', CELL .. 'line:' .. line, bucket, id)
   redis.call('ZREM', CELL .. 'unrepaired:' .. line, id)

@@ -106,7 +106,7 @@ local function forget(id, again)
   end
   redis.call(
     'UNLINK', key, key .. ':inputs', key .. ':plan', key .. ':shards', key .. ':nodes',
-    key .. ':cleared', key .. ':bell'
+    key .. ':cleared', key .. ':bell', key .. ':events'
   )
   if redis.call('EXISTS', key .. ':places', key .. ':values') < 2 then
     drop_values(id)

@@ -120,6 +120,10 @@ redis.call(
   'starter', ARGV[3], 'starter_token', '0', 'shape', ARGV[5]
 )
 redis.call('HDEL', key, 'ready', 'returned')
+tell(key, 'started', 'stages', #counts)
+if #new.ids > 0 then
+  tell_nodes(key, new.ids, new.counts)
+end
 if #counts == 0 then
   end_execution(id, state_at_end(key), now, ARGV[3])
   return answer('ENDED', started, '0')
