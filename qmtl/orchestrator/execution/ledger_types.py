@@ -174,7 +174,7 @@ class Due:
     ``stage`` is -1 for an execution that was never planned. ``shards`` are those of ``stage`` that
     are not done, have no living lease and are due; none where the stage is done, whose advance
     never came. ``expired`` says that its time is over: it is to be expired, whatever it does.
-    ``priority`` and ``attempt`` are the execution's.
+    ``priority`` is the execution's.
     """
 
     tenant: str
@@ -183,7 +183,6 @@ class Due:
     shards: tuple[int, ...]
     expired: bool = False
     priority: Priority = Priority.NORMAL
-    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

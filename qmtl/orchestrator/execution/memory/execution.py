@@ -336,13 +336,7 @@ class LiveExecution:
     def _due(self, stage: int, shards: tuple[int, ...] = (), *, expired: bool = False) -> Due:
         execution = self.execution
         return Due(
-            execution.tenant,
-            execution.id,
-            stage,
-            shards,
-            expired,
-            priority=execution.priority,
-            attempt=execution.attempt,
+            execution.tenant, execution.id, stage, shards, expired, priority=execution.priority
         )
 
     def _stage_shards(self) -> dict[int, Shard]:

@@ -380,9 +380,8 @@ class RedisLedger(RedisReads):
                 shards=tuple(int(shard) for shard in shards.split(b",") if shard),
                 expired=bool(expired),
                 priority=Priority(priority.decode()),
-                attempt=int(attempt),
             )
-            for tenant, execution_id, stage, shards, expired, priority, attempt in found
+            for tenant, execution_id, stage, shards, expired, priority in found
         ]
 
 

@@ -10,7 +10,7 @@
 --        4 ms after which an execution without plan, or a shard never claimed, is due
 --        5 '1' where these are held back: they are looked at again, and one is returned now and then
 -- Reply  a list of {tenant, execution id, stage, 'shard,shard,...', 1 where its time is over,
---        priority, attempt}
+--        priority}
 
 local now = now_ms()
 local limit, again, unclaimed = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -94,10 +94,7 @@ local taken = 0
 -- Return what is due of an execution, if anything is, and note when to look at it again.
 local function put_away(id, entry, next_look, over)
   if entry then
-    local priority, attempt = unpack(
-      redis.call('HMGET', CELL .. 'exec:' .. id, 'priority', 'attempt')
-    )
-    entry[6], entry[7] = priority or 'normal', attempt or '1'
+    entry[6] = redis.call('HGET', CELL .. 'exec:' .. id, 'priority') or 'normal'
     found[#found + 1] = entry
     taken = taken + 1 - entry[5]
     local times = redis.call('HINCRBY', CELL .. 'exec:' .. id, 'returned', 1)
