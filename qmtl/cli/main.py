@@ -11,7 +11,6 @@ import click
 from qmtl.cli.rendering import printable
 from qmtl.cli.session import FAILED, UNREACHABLE, Session
 from qmtl.common.errors import (
-    Crowded,
     InvalidRequest,
     Overloaded,
     QmtlError,
@@ -124,7 +123,7 @@ def _show(error: QmtlError) -> None:
         lines += [f"  {field}: {' '.join(told)}" for field, told in error.fields.items()]
     if error.hint:
         lines.append(f"Hint: {error.hint}")
-    if isinstance(error, Overloaded | Crowded):
+    if isinstance(error, Overloaded):
         lines.append(f"Hint: Try again in {error.retry_after_s} seconds.")
     for line in lines:
         click.echo(printable(line), err=True)

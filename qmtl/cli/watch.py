@@ -46,7 +46,7 @@ def watch(
 
 
 def _in_a_terminal() -> bool:
-    return sys.stdout.isatty()
+    return sys.stdout.isatty() and sys.stderr.isatty()  # where the bar is drawn
 
 
 def _last(events: Iterable[dict[str, Any]]) -> dict[str, Any]:

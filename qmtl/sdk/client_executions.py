@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from qmtl.common.codec import decode, digest
-from qmtl.common.errors import Crowded, ExecutionFailed, NotActive
+from qmtl.common.errors import Crowded, ExecutionFailed, NotActive, Unavailable
 from qmtl.common.timeline import MILLISECOND, format_time
 from qmtl.models.execution import ErrorRecord, EventKind, ExecutionState, NodeState, Priority
 from qmtl.sdk.bodies import path_part
@@ -116,7 +116,8 @@ class ExecutionRequests(Requesting):
         Each has ``kind`` (``started``, ``nodes``, ``stage``, ``ended`` or ``reopened``), ``id``,
         ``at``, ``attempt``, ``nodes_done`` and ``nodes_total``; of ``nodes`` also ``counts`` by
         state and ``node_ids``, of ``ended`` its ``state``. A stream that breaks off is taken up
-        behind the last one. The end is told also where the server has let go of the others.
+        behind the last one, also where the server is away meanwhile. The end is told also where the
+        server has let go of the others.
 
         Args:
             execution_id: Of ``trigger_pipeline``.
@@ -125,19 +126,24 @@ class ExecutionRequests(Requesting):
 
         Raises:
             ExecutionFailed: It has not ended in that time; it goes on all the same.
+            Unavailable: The server could not be reached to begin with.
         """
         deadline = time.monotonic() + timeout_s
-        ended = False
+        begun = ended = False
         while not ended:
             pause_s = PAUSE_S
             try:
                 for message in self._event_messages(execution_id, after, deadline):
+                    begun = True
                     after = message.id or after
                     event = {**msgspec.json.decode(message.data), "id": after}
                     ended = event["kind"] == EventKind.ENDED
                     yield event
             except Crowded as error:
                 pause_s = error.retry_after_s
+            except Unavailable:
+                if not begun:
+                    raise
             if not ended:
                 if time.monotonic() >= deadline:
                     raise _not_ended(execution_id, timeout_s)

@@ -94,7 +94,7 @@ class Ledger(Protocol):
         to come, unless it is reopened.
 
         They are there to be watched, not relied on: of an attempt with very many only the latest
-        are kept, NODES lists the first of very many nodes, and an hour after the end all are gone,
+        are kept, NODES lists the first of very many nodes, and a minute after the end all are gone,
         until there is another attempt. The execution, which is read first, tells how far it is all
         the same. Some are returned at a time; whoever got any asks again behind the last one.
 

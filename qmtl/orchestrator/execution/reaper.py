@@ -10,7 +10,6 @@ from qmtl.common.errors import Unavailable
 from qmtl.orchestrator.dispatcher import Dispatcher
 from qmtl.orchestrator.execution.ledger import Ledger
 from qmtl.orchestrator.execution.ledger_types import Due
-from qmtl.orchestrator.execution.succession import send_next
 from qmtl.registry.api import Registry
 from qmtl.registry.db.state_store import StateStore
 
@@ -93,13 +92,19 @@ class Reaper:
                 return found
 
     def _end_expired(self, ends: float) -> None:
-        """End a batch at least; where this process dies, the ledger names the rest again."""
-        ended = 0
-        while self._expired and (ended < BATCH or time.monotonic() < ends):
+        """End a batch at least; where this process dies, the ledger names the rest again.
+
+        Many may be of one line: whose turn it is then is sent once, when all of them have left.
+        """
+        ended: list[str] = []
+        while self._expired and (len(ended) < BATCH or time.monotonic() < ends):
             execution_id = self._expired.pop()
             if self._ledger.expire(execution_id):
-                send_next(self._ledger, self._dispatcher, execution_id)
-            ended += 1
+                ended.append(execution_id)
+        following = filter(None, map(self._ledger.next_of_line, ended))
+        for each in {found.execution_id: found for found in following}.values():
+            if each.execution_id not in self._expired:
+                self._dispatcher.advance(each.tenant, each.execution_id, 0, priority=each.priority)
 
     def _queue_is_long(self) -> bool:
         """Whether what nobody claimed may just wait its turn; sent again, it would be in the way.

@@ -19,9 +19,9 @@ class EventService:
     ) -> tuple[Sequence[Event], bool]:
         """Return the events behind one, as soon as there are any, and whether that is all.
 
-        Of an execution that has ended, the last event is always ENDED: where the ledger has none
-        behind ``after``, one is made from the execution itself, without an id. It is no harm to
-        be told of an end twice.
+        Of an execution that has ended, all are read at once, and the last is always ENDED: where
+        the ledger has none behind ``after``, one is made from the execution itself, without an id.
+        It is no harm to be told of an end twice.
 
         Args:
             tenant: Whose.
@@ -33,12 +33,19 @@ class EventService:
             UnknownExecution: There is none, or it is another tenant's.
             InvalidRequest: ``after`` is no id of an event.
         """
-        execution, found = self._ledger.events(
-            tenant, execution_id, after=after, timeout_s=timeout_s
-        )
-        if found:
-            return found, _is_last(found[-1], execution)
-        return ([_end(execution)], True) if execution.state.ended else ([], False)
+        told: list[Event] = []
+        while True:
+            execution, found = self._ledger.events(
+                tenant, execution_id, after=after, timeout_s=timeout_s
+            )
+            told += found
+            if found and _is_last(found[-1], execution):
+                return told, True
+            if not execution.state.ended:
+                return told, False
+            if not found:
+                return [*told, _end(execution)], True
+            after = found[-1].id
 
 
 def _is_last(event: Event, execution: Execution) -> bool:

@@ -130,6 +130,22 @@ def test_what_stood_behind_an_execution_whose_time_is_over_is_sent_at_once() -> 
     assert fabric.waiting == [("advance", ("acme", second.id, 0))]
 
 
+def test_what_stands_behind_a_crowd_of_one_line_is_sent_once() -> None:
+    under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
+    registry = Registry(MemoryGraphStore(), state, MemoryPointStore())
+    reaper = Reaper(
+        under.ledger, state, registry, fabric, lease_s=10.0, unclaimed_s=60.0, retention_s=KEPT_S
+    )
+    crowd = [new_execution(bucket_ns=n, ordered=True, expires_s=5.0) for n in range(50)]
+    behind = new_execution(bucket_ns=50, ordered=True)
+    for execution in (*crowd, behind):
+        under.ledger.create(execution, {})
+    under.pass_time(6.0)
+    reaper.look(now_ms=0)
+    assert {under.ledger.get("acme", e.id).state for e in crowd} == {ExecutionState.FAILED}
+    assert fabric.waiting == [("advance", ("acme", behind.id, 0))]
+
+
 def test_the_next_of_a_line_is_not_sent_again_before_a_message_may_be_taken_for_lost() -> None:
     under, fabric, state = memory_ledger(), Fabric(), MemoryStateStore()
     registry = Registry(MemoryGraphStore(), state, MemoryPointStore())

@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
-from qmtl.common.errors import ExecutionFailed, QmtlError, UnknownExecution
+from qmtl.common.errors import (
+    Crowded,
+    ExecutionFailed,
+    QmtlError,
+    Unavailable,
+    UnknownExecution,
+)
 from qmtl.sdk import client_executions
 from qmtl.sdk.client import Client
 from qmtl.sdk.event_stream import Message, messages
+from qmtl.sdk.transport import Request
 from qmtl.web import events
 from tests.support.shell import STRATEGY
 from tests.unit.sdk.served import Served, serving
@@ -124,12 +131,51 @@ def test_what_does_not_end_in_time_is_followed_no_longer(
 
 
 def test_where_no_place_is_free_it_is_asked_for_again(
-    served: Served, client: Client, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execution_id = started(client)
-    served.faults.before = ["503 Service Unavailable"] * 2
+    execution_id = started(client, "slow")
+    asked, stream = [], client._transport.stream
+
+    def crowded_once(request: Request) -> Any:
+        asked.append(request)
+        if len(asked) == 1:
+            raise Crowded("As many event streams are open.", retry_after_s=0)
+        return stream(request)
+
+    monkeypatch.setattr(client._transport, "stream", crowded_once)
     assert kinds(list(client.events(execution_id)))[-1] == "ended"
-    assert served.faults.before == []
+    assert len(asked) > 1
+
+
+def test_a_server_that_goes_away_meanwhile_is_asked_again_once_it_is_back(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "LONGEST_STREAM_S", 0.01)
+    monkeypatch.setattr(client_executions, "PAUSE_S", 0.01)
+    execution_id = started(client, "slow")
+    asked, stream = [], client._transport.stream
+
+    def away_at_times(request: Request) -> Any:
+        asked.append(request)
+        if len(asked) in {2, 3}:
+            raise Unavailable("api", "The server cannot be reached.")
+        return stream(request)
+
+    monkeypatch.setattr(client._transport, "stream", away_at_times)
+    found = list(client.events(execution_id))
+    assert (kinds(found)[0], kinds(found)[-1]) == ("started", "ended")
+    assert len(asked) > 3
+
+
+def test_a_server_that_is_not_there_is_told_at_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Request) -> Any:
+        raise Unavailable("api", "The server cannot be reached.")
+
+    monkeypatch.setattr(client._transport, "stream", away)
+    with pytest.raises(Unavailable):
+        next(client.events("any"))
 
 
 def test_what_is_unknown_or_no_id_is_refused(client: Client) -> None:

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from qmtl.common.errors import Unavailable
 from qmtl.models.execution import ExecutionState
+from qmtl.orchestrator.execution.memory import reads
 from qmtl.web import app, events
 from qmtl.web.waiting import StreamRoom, WaitingRoom
 from tests.support.ledgers import ERROR, plan_of, run_shard
@@ -179,6 +180,16 @@ def test_what_has_ended_is_told_also_where_no_place_is_free(web: Web):
     web.orchestrator.ledger.cancel(ID)
     assert kinds(opened(web).text) == ["ended"]
     assert kinds(waiting[0].text) == ["ended"]
+
+
+def test_many_events_of_what_has_ended_are_told_whole_where_no_place_is_free(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reads, "MOST_READ", 1)
+    waiting = [opened(web) for _ in range(app.STREAMS)]
+    run(web)
+    assert kinds(opened(web).text) == ["started", "nodes", "ended"]
+    assert len(waiting) == app.STREAMS
 
 
 def test_whoever_goes_away_before_the_first_event_gives_its_place_back(web: Web):

@@ -12,7 +12,7 @@ from qmtl.orchestrator.execution.ledger_types import NodeCommit
 
 MOST_EVENTS = 1_000
 MOST_LISTED = 500  # nodes of one event
-LAST_MS = 3_600_000  # after the end
+LAST_MS = 60_000  # after the end
 
 
 class Events:

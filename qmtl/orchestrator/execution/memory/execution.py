@@ -166,8 +166,7 @@ class LiveExecution:
             self.cleared = {}
         self.shards = {}
         self.ended_by = None
-        self.token += 1
-        self.reopened_token = self.token
+        self.reopened_token = self._next_token(now_ms)
         self.returned = self.deaths = 0
         self.ready_ms = None
         self.landed = False
@@ -199,9 +198,8 @@ class LiveExecution:
         if wanted.alive(now_ms):
             return Claim(ClaimStatus.BUSY)
         again = wanted.token != 0
-        self.token = max(self.token + 1, now_ms)
         self.returned = 0
-        wanted.token = self.token
+        wanted.token = self._next_token(now_ms)
         wanted.claims += 1
         wanted.claimed_ms = now_ms
         wanted.lease_ends_ms = now_ms + lease_ms
@@ -216,6 +214,10 @@ class LiveExecution:
             again=again,
             mixed=self.execution.mixed,
         )
+
+    def _next_token(self, now_ms: int) -> int:
+        self.token = max(self.token + 1, now_ms)
+        return self.token
 
     def give_back(self, stage: int, shard: int, token: int) -> None:
         """Count a claim of this attempt no more, once a token, and so often a shard."""

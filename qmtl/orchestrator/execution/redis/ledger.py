@@ -102,7 +102,7 @@ class RedisLedger(RedisReads):
         self._start = script("start", *nodes, "shards")
         self._note_death = script("death")
         self._end = script("end", "events", "lines", "shards")
-        self._reopen = script("reopen", "events", "outbox_keeps")
+        self._reopen = script("reopen", "events", "outbox_keeps", "shards")
         self._settle = script("settle", "lines")
         self._claim = script("claim", "memo", "shards")
         self._give_back = script("give_back")

@@ -9,11 +9,11 @@
 --   reopened  none
 --
 -- Nobody needs the stream: what it tells stands in the execution and its records. So it is bounded,
--- and gone some time after the end.
+-- and gone soon after the end: even a short one takes the server 4 KB.
 
 local MOST_EVENTS = 1000
 local MOST_LISTED = 500 -- nodes of one event; a commit has half as many, a start may reuse thousands
-local EVENTS_LAST_MS = 3600000 -- after the end
+local EVENTS_LAST_MS = 60000 -- after the end
 
 local function tell(key, kind, ...)
   local attempt, done, total = unpack(redis.call('HMGET', key, 'attempt', 'done', 'total'))

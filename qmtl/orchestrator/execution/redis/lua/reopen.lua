@@ -59,7 +59,7 @@ redis.call(
   'HDEL', key, 'stage', 'began', 'started', 'ended', 'error', 'returned', 'ready',
   'starter', 'starter_token', 'mover', 'ender', 'landed', 'kept_on', 'death', 'deaths'
 )
-local token = redis.call('HINCRBY', key, 'token', 1) -- those up to it are of earlier attempts
+local token = next_token(key, now) -- those up to it are of earlier attempts
 redis.call('HINCRBY', key, 'results', 0 - results) -- negated, 0 would be '-0', no integer
 redis.call(
   'HSET', key, 'state', 'PENDING', 'attempt', digits(tonumber(ARGV[4]) + 1), 'fresh', ARGV[5],
