@@ -13,7 +13,7 @@ from qmtl.sandbox.evaluate import Evaluator, load_module
 from qmtl.sandbox.failure import describe
 from qmtl.sandbox.limits import MemoryLimit, die_with_parent, import_libraries, limit_files
 from qmtl.sandbox.progress import Progress
-from qmtl.sandbox.protocol import Define, Load, Loaded, Ready, read_request
+from qmtl.sandbox.protocol import Define, Expect, Load, Loaded, Ready, read_request
 from qmtl.sandbox.reporter import Reporter
 from qmtl.sandbox.session import Session
 
@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> None:
             return
         elif isinstance(request, Define):
             session.define(request)
+        elif isinstance(request, Expect):
+            session.expect(request)
         else:
             session.run(request)
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from copy import deepcopy
 from itertools import takewhile
 from types import ModuleType
@@ -16,6 +17,7 @@ from qmtl.common.clock import now_ns
 from qmtl.common.codec import decode, digest, encode
 from qmtl.common.codec.kinds import PLAIN
 from qmtl.common.codec.templates import Template, Templates
+from qmtl.common.errors import CorruptValue, UnsupportedValue
 from qmtl.sandbox.backoff import pause_s
 from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.capture import Capture
@@ -71,6 +73,14 @@ class Evaluator:
         self._digests = digests
         self._capture = Capture()
         self._templates = Templates()
+
+    def expect(self, values: Mapping[str, bytes]) -> None:
+        """Decode values that calls may read, so that these need not; one that is broken is theirs
+        to tell of."""
+        for key, data in values.items():
+            if data[:1] != _PLAIN:
+                with suppress(CorruptValue, UnsupportedValue):
+                    self._templates.of(key, data)
 
     def evaluate(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Self
 
@@ -13,11 +14,12 @@ from qmtl.sandbox.calls import Call, NodeError, Outcome
 from qmtl.sandbox.evaluate import failed
 from qmtl.sandbox.loading import ENDING_S, POLL_S, Stop, Stopped, load
 from qmtl.sandbox.process import ChildDied, ChildProcess
-from qmtl.sandbox.protocol import Define, Load, Outcomes, Request, WireCall
+from qmtl.sandbox.protocol import Define, Expect, Load, Outcomes, Request, WireCall
 from qmtl.sandbox.shard import Shard
 from qmtl.sandbox.tables import CallTable, Ranges, Selection, Table, kept_tables, ranges_of
 from qmtl.sandbox.watch import Watch
 
+MOST_EXPECTED_BYTES = 64 * 1024  # a socket takes as much at once
 _SECOND = 1_000_000_000
 _NONE: Mapping[int, Call] = MappingProxyType({})
 
@@ -127,6 +129,18 @@ class Executor:
         except Stopped:
             self.close()
         return outcomes
+
+    def expect(self, values: Mapping[str, bytes]) -> None:
+        """Have the child decode values that a run will probably read, while the caller does more.
+
+        It is only about time: nothing is kept that a run needs, and a child that died is met by the
+        run. Nothing is sent where they are more than ``MOST_EXPECTED_BYTES``, so that it never
+        waits.
+        """
+        if self._child is None or sum(map(len, values.values())) > MOST_EXPECTED_BYTES:
+            return
+        with suppress(ChildDied):
+            self._child.send(Expect(dict(values)))
 
     def run(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -64,6 +64,17 @@ class ExecutorPool:
             executor.close()
             raise
         self._give_back(key, executor)
+
+    def expect(self, tenant: str, version: str, values: Mapping[str, bytes]) -> None:
+        """Tell the executor that would be lent next for a version what it will probably read.
+
+        Nothing happens where none is idle; see ``Executor.expect``.
+        """
+        with self._lock:
+            for key, executor in reversed(self._idle):
+                if (key.tenant, key.version) == (tenant, version):
+                    executor.expect(values)
+                    return
 
     def close(self) -> None:
         """End every idle executor; one that is lent ends when it comes back."""

@@ -94,6 +94,12 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     values: dict[str, bytes]
 
 
+class Expect(msgspec.Struct, frozen=True, tag="expect"):
+    """Get ready to read these values, by key: a run with them comes soon, if it comes at all."""
+
+    values: dict[str, bytes]
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The child is limited; the strategy's own code comes next."""
 
@@ -128,7 +134,7 @@ class Outcomes(msgspec.Struct, frozen=True, tag="outcomes"):
     finished: bool
 
 
-Request = Load | Define | Run
+Request = Load | Define | Expect | Run
 Reply = Ready | Loaded | Outcomes
 
 _encoder = msgspec.msgpack.Encoder()

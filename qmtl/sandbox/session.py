@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 from qmtl.common.codec.templates import made_ready
@@ -10,7 +11,7 @@ from qmtl.common.errors import SandboxFailure
 from qmtl.common.recent import Recent
 from qmtl.sandbox.evaluate import Evaluator
 from qmtl.sandbox.progress import Progress
-from qmtl.sandbox.protocol import Define, Run, WireOutcome
+from qmtl.sandbox.protocol import Define, Expect, Run, WireOutcome
 from qmtl.sandbox.tables import CALL_BYTES, Selection, Table, kept_tables
 
 STEP_BYTES = 1024 * 1024  # by which held values grow or shrink until the limit follows
@@ -58,18 +59,26 @@ class Session:
         calls = [wire.to_call(keys) for wire in define.calls]
         self._tables.keep(define.name, Table(calls))
 
+    def expect(self, expect: Expect) -> None:
+        """Decode what a run that may come reads: whoever asks for the run is busy meanwhile."""
+        self._make_ready(expect.values)
+        self._evaluator.expect(expect.values)
+
     def run(self, run: Run) -> None:
         """Make the calls whose inputs have values; those of a failed call's readers have none."""
         table = self._tables.get(run.table)
         if table is None:
             raise SandboxFailure("A run names a table that was not sent.")
         selection = table.select(run.places, {place: wire.to_call() for place, wire in run.changed})
-        if not self._ready:  # pandas takes up to a second, which no plan should take for a node's
-            self._ready = made_ready(run.values.values())
+        self._make_ready(run.values)
         self._reports.begin()
         self._make(selection, run.values)
         self._memory.lift()
         self._reports.finish()
+
+    def _make_ready(self, values: Mapping[str, bytes]) -> None:
+        if not self._ready:  # pandas takes up to a second, which no plan should take for a node's
+            self._ready = made_ready(values.values())
 
     def _make(self, selection: Selection, values: dict[str, bytes]) -> None:
         """Make calls; ``values`` has nothing at any time that no later call reads."""

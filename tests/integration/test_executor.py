@@ -18,7 +18,7 @@ import pytest
 from qmtl.common.codec import decode, digest, encode
 from qmtl.common.errors import NODE_DIED, NODE_OUT_OF_MEMORY, NODE_RAISED, NODE_TIMED_OUT
 from qmtl.sandbox.calls import Call, Outcome
-from qmtl.sandbox.executor import Executor
+from qmtl.sandbox.executor import MOST_EXPECTED_BYTES, Executor
 from qmtl.sandbox.lookups import pack_query, pack_window
 from qmtl.sandbox.pool import ExecutorPool
 from qmtl.sandbox.process import ChildProcess
@@ -136,6 +136,20 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of what children are sent from now on."""
+    names: list[str] = []
+    send = ChildProcess.send
+
+    def noted(self: ChildProcess, *requests: Request) -> None:
+        names.extend(type(request).__name__ for request in requests)
+        send(self, *requests)
+
+    monkeypatch.setattr(ChildProcess, "send", noted)
+    return names
+
+
 def test_results_feed_the_calls_after_them() -> None:
     calls = [
         call("a", "plus", inputs=(("x", "given"),)),
@@ -166,6 +180,36 @@ def test_what_reads_tables_is_imported_before_any_call_is_timed(
     with executor() as ready:
         outcomes = ready.run([first, reader], {"given": encode(given)})
     assert values(outcomes)["first"] is imported
+
+
+def test_a_child_decodes_what_it_is_told_to_expect_before_it_is_asked_to_run() -> None:
+    with executor() as ready:
+        ready.expect({"given": encode(pd.Series([1.0]))})
+        assert values(ready.run([call("a", "has_pandas")], {}))["a"] is True
+
+
+def test_what_was_expected_may_differ_from_what_comes() -> None:
+    calls = [call("a", "plus", inputs=(("x", "given"),))]
+    with executor() as ready:
+        for broken_or_other in (encode(pd.Series([1.0])), encode(pd.Series([1.0]))[:-1], b""):
+            ready.expect({"given": broken_or_other})
+        (outcome,) = ready.run(calls, {"given": encode(pd.Series([2.0]))})
+        assert outcome.value is not None
+        assert list(decode(outcome.value)) == [3.0]
+
+
+def test_what_is_large_is_not_sent_ahead_and_a_dead_child_is_left_to_the_run(
+    sent: list[str],
+) -> None:
+    with executor() as ready:
+        sent.clear()
+        ready.expect({"given": bytes(MOST_EXPECTED_BYTES + 1)})
+        assert sent == []
+        assert ready.pid is not None
+        os.kill(ready.pid, signal.SIGKILL)
+        wait_until(lambda: psutil.Process(ready.pid).status() == psutil.STATUS_ZOMBIE)
+        ready.expect({"given": encode(1)})
+        assert values(ready.run([call("a", "zero")], {})) == {"a": 0}
 
 
 def test_no_reader_sees_what_another_does_to_its_input() -> None:
@@ -387,20 +431,6 @@ def test_an_idle_executor_whose_process_was_killed_starts_another() -> None:
         assert values(ready.run([call("a", "zero")], {})) == {"a": 0}
 
 
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the names of what children are sent from now on."""
-    names: list[str] = []
-    send = ChildProcess.send
-
-    def noted(self: ChildProcess, *requests: Request) -> None:
-        names.extend(type(request).__name__ for request in requests)
-        send(self, *requests)
-
-    monkeypatch.setattr(ChildProcess, "send", noted)
-    return names
-
-
 ADDING = CallTable.of(
     [
         call("a", "plus", inputs=(("x", "given"),)),
@@ -546,6 +576,24 @@ def test_a_pool_keeps_the_executors_that_ran_last() -> None:
         pool.close()
     assert survivor is not None
     assert not psutil.pid_exists(survivor)
+
+
+def test_a_pool_tells_the_executor_of_a_version_what_to_expect_while_it_is_idle(
+    sent: list[str],
+) -> None:
+    pool = ExecutorPool(limit=2)
+    try:
+        with pool.acquire("t", "v1", SOURCE, "demo", memory_bytes=GIB):
+            sent.clear()
+            pool.expect("t", "v1", {"given": encode(1)})
+            assert sent == [], "it is lent"
+        pool.expect("t", "v2", {"given": encode(1)})
+        pool.expect("other", "v1", {"given": encode(1)})
+        assert sent == []
+        pool.expect("t", "v1", {"given": encode(1)})
+        assert sent == ["Expect"]
+    finally:
+        pool.close()
 
 
 def test_a_pool_throws_a_broken_executor_away() -> None:

@@ -45,7 +45,7 @@ class Templates:
             CorruptValue: The bytes are not an encoded value.
         """
         kept = self._kept.get(key)
-        if kept is not None and kept[0] is data:
+        if kept is not None and (kept[0] is data or kept[0] == data):
             return kept[1]
         template = template_of(data)
         if len(data) <= _EACH_BYTES:

@@ -171,6 +171,8 @@ class Advancer:
         plan = prepared.plan
         alone = bool(plan.stages) and len(plan.stages[0]) == 1
         keys = worthwhile(execution, plan, plan.stages[0][0]) if alone else ()
+        if alone:  # it will run here: what it reads is decoded while the ledger is asked
+            self._runner.expect(execution, prepared.values)
         return self._ledger.start(
             execution.id,
             plan,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 
 from qmtl.common.errors import NODE_DIED, QmtlError, SandboxFailure, Unavailable
@@ -61,6 +62,10 @@ class ShardRunner:
         if claim.status is not ClaimStatus.RUN:
             return None
         return self.run_claimed(Job(execution, plan, stage, shard, claim))
+
+    def expect(self, execution: Execution, values: Mapping[str, bytes]) -> None:
+        """Have an idle executor decode what a shard is about to read, if there is one."""
+        self._means.executors.expect(execution.tenant, execution.version, values)
 
     def run_claimed(self, job: Job) -> CommitStatus:
         """Run what is open of a shard that is the caller's, and commit it.
