@@ -18,14 +18,15 @@ class JsonProvider(DefaultJSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return an answer of one value, or of an object with these members."""
-        text = self.dumps(self._prepare_response_obj(args, kwargs))
-        return Response(f"{text}\n", mimetype=self.mimetype)
+        told = self._prepare_response_obj(args, kwargs)
+        return Response(self._written(told) + b"\n", mimetype=self.mimetype)
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         """Return a value as JSON."""
-        if not kwargs:
-            try:
-                return _encoder.encode(obj).decode()
-            except (TypeError, ValueError, RecursionError):  # such as a lone surrogate, or a set
-                return super().dumps(obj)
-        return super().dumps(obj, **kwargs)
+        return super().dumps(obj, **kwargs) if kwargs else self._written(obj).decode()
+
+    def _written(self, obj: Any) -> bytes:
+        try:
+            return _encoder.encode(obj)
+        except (TypeError, ValueError, RecursionError):  # such as a lone surrogate, or a set
+            return super().dumps(obj).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Response, request
+from flask import Response, jsonify, request
 from marshmallow import fields, validate
 from webargs.flaskparser import abort
 
@@ -20,6 +20,7 @@ from qmtl.web.rendering import MOST_ROWS, ROWS, Renderer, TooLong, type_name
 from qmtl.web.resource import Answer, Resource, WaitQuery
 
 executions = Resource("executions", "Runs of a version, and their results")
+_error_view = wire.ErrorView()
 VALUE = "application/vnd.qmtl.value"
 _COMMA = re.compile(r",(?![^\[]*\])")  # a comma inside brackets belongs to a name
 
@@ -125,17 +126,18 @@ def get_execution_nodes(execution_id: str) -> dict[str, Any]:
     query=ResultsQuery,
     problems=(404,),
 )
-def get_results(query: dict[str, Any], execution_id: str) -> dict[str, Any]:
+def get_results(query: dict[str, Any], execution_id: str) -> Response:
     """Show the results of an execution, by binding."""
+    # Written as they are: the schema would look at every field of what may be thousands.
     names = tuple(n.strip() for n in _COMMA.split(query["bindings"]) if n.strip())
     execution, results = services().orchestrator.get_outcome(
         caller().tenant, execution_id, names=names
     )
-    return {
-        "execution_id": execution.id,
-        "state": execution.state,
-        "items": [result_view(r, rows=query["rows"]) for r in results],
-    }
+    return jsonify(
+        execution_id=execution.id,
+        state=execution.state,
+        items=[result_view(r, rows=query["rows"]) for r in results],
+    )
 
 
 @executions.route(
@@ -178,7 +180,7 @@ def _encoded(result: NodeResult) -> Response:
 
 
 def result_view(result: NodeResult, *, rows: int) -> dict[str, Any]:
-    """Return a result as ``ResultView`` writes it, its value rendered."""
+    """Return a result as ``ResultView`` would write it, its value rendered."""
     record = result.record
     view = {
         "binding": result.name,
@@ -190,7 +192,7 @@ def result_view(result: NodeResult, *, rows: int) -> dict[str, Any]:
         "value_type": None,
         "value": None,
         "omitted": False,
-        "error": record.error,
+        "error": None if record.error is None else _error_view.dump(record.error),
     }
     if result.value is None:
         return view

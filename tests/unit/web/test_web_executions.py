@@ -6,6 +6,7 @@ import pytest
 
 from qmtl.common.codec import decode, digest
 from qmtl.common.errors import Unavailable
+from qmtl.models.api_orchestrator import ResultsView, ResultView
 from qmtl.models.execution import ExecutionState, Priority
 from tests.support.registry import id_of
 from tests.support.web import (
@@ -165,6 +166,16 @@ def test_results_show_values_by_binding(web: Web):
     assert fast["duration_ms"] == 1.235
     assert (signal["state"], signal["value"], signal["digest"]) == ("FAILED", None, None)
     assert signal["error"]["traceback"] == "line 7"
+
+
+def test_results_are_written_as_their_schema_says(web: Web):
+    ended(web)
+    web.orchestrator.results[ID] = [make_result("fast", {"v": [1.5, None]}), make_failure("signal")]
+    shown = web.client.get(f"{TRIGGER}/{ID}/results").get_json()
+    assert ResultsView().validate(shown) == {}
+    assert shown.keys() == ResultsView().fields.keys()
+    for item in shown["items"]:
+        assert item.keys() == ResultView().fields.keys()
 
 
 def test_results_can_be_asked_for_by_name(web: Web):
