@@ -9,7 +9,7 @@ from qmtl.models.execution import Execution
 from qmtl.web import bodies
 from qmtl.web.context import caller, services
 from qmtl.web.executions import wait_for
-from qmtl.web.resource import Answer, Resource, WaitQuery
+from qmtl.web.resource import Answer, IdempotencyHeader, Resource, WaitQuery
 
 controls = Resource("controls", "Stopping executions, and running them again")
 
@@ -64,7 +64,7 @@ def retry_execution(query: dict[str, Any], execution_id: str) -> Answer:
     "/v1/executions/<execution_id>/replay",
     {202: wire.ExecutionView, 201: wire.ExecutionView, 200: wire.ExecutionView},
     query=WaitQuery,
-    idempotent=True,
+    headers=IdempotencyHeader,
     problems=(404, 409),
 )
 def replay_execution(query: dict[str, Any], headers: dict[str, Any], execution_id: str) -> Answer:

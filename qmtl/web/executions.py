@@ -17,7 +17,7 @@ from qmtl.models.execution import Execution, NodeResult
 from qmtl.web import bodies, paging
 from qmtl.web.context import caller, services
 from qmtl.web.rendering import MOST_ROWS, ROWS, Renderer, TooLong, type_name
-from qmtl.web.resource import Answer, Resource, WaitQuery
+from qmtl.web.resource import Answer, IdempotencyHeader, Resource, WaitQuery
 
 executions = Resource("executions", "Runs of a version, and their results")
 _error_view = wire.ErrorView()
@@ -56,7 +56,7 @@ class ResultsQuery(RowsQuery):
     "/v1/executions",
     {202: wire.ExecutionView, 201: wire.ExecutionView, 200: wire.ExecutionView},
     query=WaitQuery,
-    idempotent=True,
+    headers=IdempotencyHeader,
     problems=(404, 409, 413, 415),
     doc={"requestBody": bodies.body_doc({bodies.JSON: wire.TriggerBody})},
 )

@@ -12,7 +12,7 @@ from qmtl.models.api_fields import Wire
 from qmtl.models.strategy import Submission
 from qmtl.web import bodies, paging
 from qmtl.web.context import caller, services
-from qmtl.web.resource import Answer, LongWaitQuery, Resource
+from qmtl.web.resource import Answer, IdempotencyHeader, LongWaitQuery, Resource
 from qmtl.web.submitting import carry_out, check_source_size
 
 nodes = Resource("nodes", "Computations, shared by every strategy that binds them")
@@ -39,7 +39,7 @@ class LineageQuery(Wire):
     "/v1/nodes",
     {201: wire.SubmissionView, 202: wire.SubmissionView},
     query=LongWaitQuery,
-    idempotent=True,
+    headers=IdempotencyHeader,
     problems=(404, 409, 413, 415),
     doc={"requestBody": bodies.body_doc({bodies.JSON: wire.RegisterNodeBody})},
 )

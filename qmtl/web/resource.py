@@ -84,7 +84,6 @@ class Resource:
         *,
         query: type[Schema] | None = None,
         headers: type[Schema] | None = None,
-        idempotent: bool = False,
         media: str | None = None,
         problems: tuple[int, ...] = (),
         doc: Mapping[str, Any] | None = None,
@@ -97,7 +96,6 @@ class Resource:
             answers: Schema of each status below 400.
             query: Schema of the query string; the view takes what it reads first.
             headers: Schema of the headers that are read; the view takes them next.
-            idempotent: Whether these are ``Idempotency-Key``.
             media: Type of the answers where it is not JSON; the view writes these itself.
             problems: Statuses of problems, beside those that any route may answer.
             doc: Further parts of OpenAPI's description, such as the body.
@@ -110,9 +108,8 @@ class Resource:
                     status, schema=schema, content_type=media, success=True
                 )(served)
             served = self._describe(served, method, problems, doc or {})
-            read = IdempotencyHeader if idempotent else headers
-            if read is not None:
-                served = self.blueprint.arguments(read(), location="headers")(served)
+            if headers is not None:
+                served = self.blueprint.arguments(headers(), location="headers")(served)
             if query is not None:
                 served = self.blueprint.arguments(query(), location="query")(served)
             self.blueprint.route(path, methods=[method])(served)

@@ -11,7 +11,7 @@ from qmtl.models import api_registry as wire
 from qmtl.models.strategy import Submission
 from qmtl.web import bodies, paging
 from qmtl.web.context import caller, services
-from qmtl.web.resource import Answer, LongWaitQuery, Resource, WaitQuery
+from qmtl.web.resource import Answer, IdempotencyHeader, LongWaitQuery, Resource, WaitQuery
 from qmtl.web.submissions import deployment_of
 from qmtl.web.submitting import carry_out, source_from_body
 
@@ -23,7 +23,7 @@ strategies = Resource("strategies", "Named modules, their versions, and where th
     "/v1/strategies",
     {202: wire.SubmissionView, 201: wire.SubmissionView, 200: wire.SubmissionView},
     query=WaitQuery,
-    idempotent=True,
+    headers=IdempotencyHeader,
     problems=(409, 413, 415),
     doc={
         "requestBody": bodies.body_doc(
@@ -115,7 +115,7 @@ def get_version(name: str, version: str) -> Any:
     "/v1/strategies/<name>/activate",
     {200: wire.DeploymentView, 202: wire.SubmissionView},
     query=LongWaitQuery,
-    idempotent=True,
+    headers=IdempotencyHeader,
     problems=(404, 409, 413, 415),
     doc={"requestBody": bodies.body_doc({bodies.JSON: wire.ActivateBody})},
 )
@@ -131,7 +131,7 @@ def activate_strategy(
     "/v1/strategies/<name>/deactivate",
     {200: wire.DeploymentView, 202: wire.SubmissionView},
     query=LongWaitQuery,
-    idempotent=True,
+    headers=IdempotencyHeader,
     problems=(404, 409, 413, 415),
     doc={"requestBody": bodies.body_doc({bodies.JSON: wire.DeactivateBody})},
 )
